@@ -1,0 +1,111 @@
+"""What the accepted rows are worth, how close they are to real ones, and whether they give anyone away.
+
+It asks the measures in turn and keeps what is measured, so that an interrupted evaluation goes on. It writes no page.
+
+    findings = assess(run, recipe.evaluate, recipe.seed, maker, harvest, progress)
+    findings["utility"]["worth"]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from .evaluation.fidelity import measure_fidelity
+from .evaluation.options import EvaluateOptions
+from .evaluation.privacy import measure_privacy, membership_auc
+from .evaluation.utility import measure_gate_worth, measure_utility
+from .gates.selection import GATES
+from .harvest import Harvest
+from .production import Maker
+from .progress import Progress
+from .run_folder import RunFolder
+from .training.loop import denoising_losses
+from .types import Columns, Judge, Score, count_rows, take_rows
+
+MOST_ROWS = 100_000  # synthetic rows held in memory for the learners
+SAMPLE = 5000  # rows of each kind for fidelity and privacy
+MEMBERS = 500  # rows of each kind for the membership test
+
+
+def assess(
+    run: RunFolder, options: EvaluateOptions, seed: int, maker: Maker, harvest: Harvest, progress: Progress
+) -> dict[str, Any]:
+    """utility, fidelity, privacy and gates of report.json."""
+    synthetic = harvest.rows(harvest.kept, options.rows or MOST_ROWS)
+    learner = maker.task.learner(maker.data)
+    options = options.model_copy(update={"batch_size": options.batch_size or learner.default_batch_size})
+    steps = options.steps or learner.default_steps
+    told = {"learner": learner, "options": options, "steps": steps, "recall": _scores(run)}
+    gates = _refusals(harvest)
+    active = [name for name in GATES if options.gates and harvest.selection and harvest.selection.rejected[name]]
+    progress.stage("evaluate", (4 if options.baseline else 3) * options.seeds + len(active) + 2)
+
+    def tick(what: str, done: int, of: int) -> None:
+        run.log("measured", what=what)
+        progress.advance()
+
+    utility = measure_utility(maker.data, synthetic, progress=tick, **told)
+    without = {name: _rows_without(harvest, name, count_rows(synthetic)) for name in active}
+    worths = measure_gate_worth(maker.data, synthetic, without, progress=tick, **told)
+    for name, worth in worths.items():
+        gates[name]["worth"] = worth
+    fidelity = run.recall(
+        "fidelity", lambda: _fidelity(maker.data.heldout, maker.data.train, synthetic, maker.judge, seed)
+    )
+    progress.advance()
+    privacy = run.recall("privacy", lambda: _privacy(maker, synthetic, options.membership, seed))
+    progress.advance()
+    return {"utility": utility, "fidelity": fidelity, "privacy": privacy, "gates": gates}
+
+
+def _scores(run: RunFolder) -> Callable[[str, Callable[[], Score]], Score]:
+    def recall(key: str, compute: Callable[[], Score]) -> Score:
+        kept = run.recall(f"score-{key}", lambda: asdict(compute()))
+        return Score(kept["value"], tuple(float("nan") if v is None else v for v in kept["per_class"]))
+
+    return recall
+
+
+def _refusals(harvest: Harvest) -> dict[str, dict[str, Any]]:
+    """Per gate: rows refused and seconds spent; `worth` is filled in where it was measured."""
+    assert harvest.selection is not None
+    rejected, seconds = harvest.selection.rejected, harvest.selection.seconds
+    return {name: {"rejected": rejected[name], "seconds": seconds[name], "worth": None} for name in GATES}
+
+
+def _rows_without(harvest: Harvest, gate: str, count: int) -> Columns:
+    """The first `count` candidates that would be in if that one gate were off."""
+    return harvest.rows(harvest.kept | (harvest.gate == gate), count)
+
+
+def _fidelity(heldout: Columns, train: Columns, synthetic: Columns, judge: Judge, seed: int) -> dict[str, Any]:
+    """Synthetic against held-out rows in the judge's features; `reference`: training rows against held-out ones."""
+    features = [judge.examine(_thin(rows, SAMPLE, seed)).features for rows in (heldout, synthetic, train)]
+    found: dict[str, Any] = measure_fidelity(features[0], features[1], seed=seed)
+    mark = measure_fidelity(features[0], features[2][: len(features[1])], seed=seed)
+    return {**found, "reference": mark}
+
+
+def _privacy(maker: Maker, synthetic: Columns, membership: bool, seed: int) -> dict[str, Any]:
+    data, codec = maker.data, maker.sampler.codec
+    train, heldout, made = (codec.describe(rows) for rows in (data.train, data.heldout, synthetic))
+    found: dict[str, Any] = dict(measure_privacy(train, heldout, made, seed=seed, note=data.origin.splits))
+    if membership:
+        losses = [
+            denoising_losses(maker.sampler.net, codec, _thin(rows, MEMBERS, seed), seed).numpy()
+            for rows in (data.train, data.heldout)
+        ]
+        found.update(membership_auc(losses[0], losses[1], seed=seed))
+    return found
+
+
+def _thin(rows: Columns, limit: int, seed: int) -> Columns:
+    total = count_rows(rows)
+    if total <= limit:
+        return rows
+    chosen = np.random.Generator(np.random.Philox(seed)).choice(total, limit, replace=False)
+    return take_rows(rows, np.sort(chosen))

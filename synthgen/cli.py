@@ -1,0 +1,201 @@
+"""The commands. No logic: each one reads its words, calls one function and says what came of it.
+
+Importing this module costs no more than importing typer: everything else is imported when a command needs it.
+Exit codes: 0 done; 2 the user's mistake, in one sentence; 1 ours; 130 interrupted, and a second call goes on.
+
+    synthgen run segmentation --set count=500
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from . import __version__
+from .errors import Interrupted, UserError
+
+app = typer.Typer(
+    name="synthgen",
+    help="Annotated datasets from conditional diffusion models, with a measurement of what they are worth.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+)
+
+RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A YAML file, or the name of a shipped recipe.")]
+Changes = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Change a field of the recipe.")]
+Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The run's folder; default: runs/<name>.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"synthgen {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def synthgen(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(
+    recipe: RecipeName,
+    changes: Changes = None,
+    out: Out = None,
+    engine: Annotated[str, typer.Option(help="Where to sample: local.")] = "local",
+    replicas: Annotated[int | None, typer.Option(min=1, max=1024, help="Worker threads; default: the cores.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of going on.")] = False,
+) -> None:
+    """Make the dataset of a recipe, or go on with an unfinished run."""
+    if engine == "ray":
+        raise UserError("--engine: 'ray' is not part of this version; use local")
+    if engine != "local":
+        raise UserError(f"--engine: {engine!r} is not an engine; use local")
+    from .recipe import load
+
+    loaded = load(recipe, changes)
+    from . import pipeline, progress
+
+    folder = _folder(loaded, out)
+    with progress.on(sys.stderr) as bars:
+        result = pipeline.run(loaded, folder, replicas=replicas, fresh=fresh, progress=bars)
+    typer.echo(str(result))
+
+
+@app.command()
+def preview(
+    recipe: RecipeName,
+    n: Annotated[int, typer.Option("-n", min=1, max=400, help="How many rows.")] = 16,
+    changes: Changes = None,
+    out: Out = None,
+) -> None:
+    """A contact sheet (PNG) of a few rows beside real ones."""
+    from .recipe import load
+
+    loaded = load(recipe, changes)
+    from . import pipeline, progress
+
+    folder = _folder(loaded, out)
+    with progress.on(sys.stderr) as bars:
+        path = pipeline.preview(loaded, folder, n, progress=bars)
+    typer.echo(str(path))
+
+
+@app.command()
+def validate(recipe: RecipeName, changes: Changes = None, out: Out = None) -> None:
+    """Check recipe, data, hardware and disk; estimate the time. Writes nothing."""
+    from .recipe import load
+
+    loaded = load(recipe, changes)
+    from .doctor import examine
+
+    typer.echo(examine(loaded, out or Path("runs", loaded.name)))
+
+
+@app.command()
+def tasks() -> None:
+    """List the tasks and whether what they need is installed."""
+    from .doctor import list_tasks
+
+    typer.echo(list_tasks())
+
+
+@app.command()
+def recipes() -> None:
+    """List the shipped recipes: what they make, their cost and measured result."""
+    from .shelf import list_recipes
+
+    typer.echo(list_recipes())
+
+
+@app.command()
+def schema(
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="Write there, not to the screen.")
+    ] = None,
+) -> None:
+    """The JSON Schema of a recipe, for editors that complete YAML."""
+    import json
+
+    from .recipe import schema as describe
+
+    text = json.dumps(describe(), indent=2, ensure_ascii=True)
+    if output is None:
+        typer.echo(text)
+    elif not output.absolute().parent.is_dir():
+        raise UserError(f"--output: the folder of {str(output)!r} is not there; make it first")
+    else:
+        output.write_text(text + "\n", encoding="utf-8")
+
+
+@app.command()
+def doctor(out: Out = None) -> None:
+    """What this machine has, and which shipped recipes fit."""
+    from .doctor import look_over
+
+    typer.echo(look_over(out or Path("runs")))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; the exit code. Never raises, save under SYNTHGEN_DEBUG=1."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        with _terminated_like_interrupted():
+            code: Any = app(args=words, prog_name="synthgen", standalone_mode=False)
+        return _interrupted(words) if code == 130 else int(code or 0)
+    except (Interrupted, KeyboardInterrupt, typer.Abort):
+        return _interrupted(words)
+    except UserError as error:
+        return _say(str(error), 2)
+    except Exception as error:
+        if hasattr(error, "format_message"):  # a complaint of the command line's parser
+            return _say(f"{error.format_message()} (see: synthgen --help)", 2)
+        from .failure import explain
+
+        return _say(*explain(error))
+
+
+def _folder(recipe: Any, out: Path | None) -> Path:
+    """The run's folder; before it is first made, a look whether the source is there, so that a typo leaves nothing."""
+    from .doctor import check_source
+
+    folder = out or Path("runs", recipe.name)
+    if not folder.exists() and recipe.source.kind != "hub":
+        check_source(recipe)
+    return folder
+
+
+def _terminated_like_interrupted() -> Any:
+    """SIGTERM raises KeyboardInterrupt, as SIGINT does, while the block lasts."""
+    import signal
+    import threading
+    from contextlib import ExitStack
+
+    stack = ExitStack()
+    if threading.current_thread() is threading.main_thread():
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        stack.callback(signal.signal, signal.SIGTERM, before)
+    return stack
+
+
+def _interrupted(words: list[str]) -> int:
+    import shlex
+
+    again = shlex.join(["synthgen", *(word for word in words if word != "--fresh")])
+    return _say(f"interrupted; what is finished is kept; to go on, run: {again}", 130)
+
+
+def _say(sentence: str, code: int) -> int:
+    line = " ".join(sentence.split())
+    clean = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in line)
+    print(f"synthgen: {clean}", file=sys.stderr)
+    return code

@@ -1,0 +1,1 @@
+"""Rows <-> tensors. Know nothing of networks, files or training."""

@@ -1,0 +1,123 @@
+"""uint8 images <-> float tensors of about unit variance, with a class or a mask as the condition.
+
+codec = fit_image_codec(data.train, classes=3, condition="mask")
+x = codec.encode(rows)
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from ..types import Columns, Condition, count_rows, take_rows
+
+DESCRIPTOR_SIZE = 256  # values a row; enough to tell a copy, few enough to search 60,000 rows in milliseconds
+FIT_ROWS = 5000
+
+
+@dataclass(frozen=True)
+class ImageCodec:
+    """x = (image/255 − mean) / sd, where the mean is that of the pixel's class if masks are the condition.
+
+    Taking away each class's mean colour leaves the net the texture alone to learn.
+    """
+
+    shape: tuple[int, int, int]  # (C, H, W)
+    classes: int
+    kind: Literal["label", "mask"]
+    mean: tuple[tuple[float, ...], ...]  # [class or 0][channel], in [0, 1]; the last one is for ignored pixels
+    sd: tuple[float, ...]  # [channel]
+
+    def encode(self, columns: Columns) -> torch.Tensor:
+        """float32 (B, C, H, W)."""
+        image = torch.from_numpy(columns["image"]).permute(0, 3, 1, 2).float() / 255
+        return (image - self._mean(columns)) / torch.tensor(self.sd).view(1, -1, 1, 1)
+
+    def condition(self, columns: Columns) -> Condition:
+        """{"label": int64 (B,)} or {"mask": int64 (B, H, W)}."""
+        return {self.kind: torch.from_numpy(columns[self.kind]).long()}
+
+    def decode(self, x: torch.Tensor, columns: Columns) -> Columns:
+        """`columns` with "image", uint8 (B, H, W, C)."""
+        image = x.float() * torch.tensor(self.sd).view(1, -1, 1, 1) + self._mean(columns)
+        pixels = image.mul_(255).round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+        return {**columns, "image": pixels.numpy()}
+
+    def describe(self, columns: Columns) -> np.ndarray:
+        """float32 (N, D ≤ 256): the image averaged over a coarse grid, in [0, 1]."""
+        channels, height, width = self.shape
+        side = int((DESCRIPTOR_SIZE / channels) ** 0.5)
+        grid = (min(side, height), min(side, width))
+        parts = []
+        for start in range(0, count_rows(columns), 1024):
+            image = torch.from_numpy(columns["image"][start : start + 1024]).permute(0, 3, 1, 2).float() / 255
+            parts.append((image if grid == (height, width) else F.adaptive_avg_pool2d(image, grid)).flatten(1).numpy())
+        return np.concatenate(parts)
+
+    def _mean(self, columns: Columns) -> torch.Tensor:
+        mean = torch.tensor(self.mean)
+        if self.kind == "label":
+            return mean[0].view(1, -1, 1, 1)
+        mask = torch.from_numpy(columns["mask"]).long().clamp(max=self.classes)
+        return mean[mask].permute(0, 3, 1, 2)
+
+    def save(self, path: Path) -> None:
+        path.write_text(json.dumps(asdict(self), indent=1))
+
+
+def load_image_codec(path: Path) -> ImageCodec:
+    state = json.loads(path.read_text())
+    return ImageCodec(
+        tuple(state["shape"]), state["classes"], state["kind"], tuple(map(tuple, state["mean"])), tuple(state["sd"])
+    )  # type: ignore[arg-type]
+
+
+def fit_image_codec(train: Columns, classes: int, kind: Literal["label", "mask"]) -> ImageCodec:
+    """Means and spreads of the training images, of 5,000 of them at most."""
+    rows = take_rows(train, slice(0, FIT_ROWS))
+    image = rows["image"].astype(np.float32) / 255
+    overall = image.mean((0, 1, 2))
+    means = np.tile(overall, (classes + 1, 1)) if kind == "mask" else overall[None]
+    residual = image - overall
+    if kind == "mask":
+        for value in range(classes):
+            inside = rows["mask"] == value
+            if inside.any():
+                means[value] = image[inside].mean(0)
+        residual = image - means[np.minimum(rows["mask"], classes)]
+    sd = np.maximum(residual.std((0, 1, 2)), 1e-3)
+    height, width, channels = image.shape[1:]
+    return ImageCodec((channels, height, width), classes, kind, tuple(map(tuple, means.tolist())), tuple(sd.tolist()))
+
+
+def augment_images(
+    x: torch.Tensor, condition: Condition, names: tuple[str, ...], generator: torch.Generator
+) -> tuple[torch.Tensor, Condition]:
+    """Flip, turn and shift rows at random, each row for itself; masks go along. Shifts repeat the border's pixels."""
+    masks: Any = condition.get("mask")
+    if "flip" in names:
+        flipped = torch.rand(len(x), generator=generator) < 0.5
+        x = torch.where(flipped.view(-1, 1, 1, 1), x.flip(3), x)
+        masks = None if masks is None else torch.where(flipped.view(-1, 1, 1), masks.flip(2), masks)
+    if "turn" in names:
+        quarters = torch.randint(4, (len(x),), generator=generator).tolist()
+        x = torch.stack([row.rot90(k, (1, 2)) for row, k in zip(x, quarters, strict=True)])
+        masks = None if masks is None else torch.stack([m.rot90(k) for m, k in zip(masks, quarters, strict=True)])
+    if "shift" in names:
+        reach = max(1, min(x.shape[2:]) // 14)
+        rows, columns = (_shifted_index(size, reach, len(x), generator) for size in x.shape[2:])
+        every = torch.arange(len(x)).view(-1, 1, 1)
+        x = x[every, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+        masks = None if masks is None else masks[every, rows[:, :, None], columns[:, None, :]]
+    return x.contiguous(), condition if masks is None else {**condition, "mask": masks.contiguous()}
+
+
+def _shifted_index(size: int, reach: int, count: int, generator: torch.Generator) -> torch.Tensor:
+    by = torch.randint(-reach, reach + 1, (count, 1), generator=generator)
+    return (torch.arange(size) + by).clamp(0, size - 1)

@@ -1,0 +1,199 @@
+"""What a run hands over: the dataset folder, its card, report.json, and report.html with the pictures.
+
+It writes what the stages found and decides nothing.
+
+    report = deliver(recipe, place, task, data, history, harvest, findings, progress)
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from .evaluation.findings import state_findings
+from .evaluation.pictures import contact_sheet
+from .evaluation.report import plain, write_report
+from .export.card import write_card
+from .export.coco import write_coco
+from .export.parquet import ShardedWriter, read_batches
+from .hardware import look
+from .harvest import Harvest
+from .modelling import read_looks
+from .production import INTERNAL
+from .progress import Progress
+from .recipe import Recipe
+from .run_folder import RunFolder
+from .storage import digest_folder, replace_folder, write_whole
+from .task import Task
+from .types import Columns, Data, count_rows, take_rows
+
+SPLIT = "train"
+SHEET_ROWS = 24  # pictures of each kind on the contact sheet and in the report
+REJECTED_ROWS = 8  # pictures of each reason
+
+
+def deliver(
+    recipe: Recipe, place: RunFolder, task: Task, data: Data, history: dict[str, Any], harvest: Harvest,
+    findings: dict[str, Any], progress: Progress,
+) -> dict[str, Any]:  # fmt: skip
+    """Write everything; the dataset folder appears whole, at the very end. Returns the report."""
+    began = time.perf_counter()
+    progress.stage("export")
+    folder = place.path / ".dataset.tmp"
+    shutil.rmtree(folder, ignore_errors=True)
+    features = harvest.maker.features()
+    files = _write_rows(folder, recipe, harvest)
+    if "coco" in recipe.export.formats:
+        _write_coco(folder, files, recipe, data)
+    _write_rejections(place, harvest)
+    pictures = _pictures(place, task, data, harvest)
+    (folder / "assets").mkdir()
+    _sheet(task, data, pictures).save(folder / "assets" / "preview.png", optimize=True)
+    (folder / "recipe.yaml").write_text(recipe.yaml())
+    report = _report(recipe, place, data, history, harvest, findings, time.perf_counter() - began)
+    report["findings"] = state_findings(report)
+    (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n")
+    write_card(
+        folder / "README.md", report, recipe_yaml=recipe.yaml(), recipe_name=recipe.name, description=recipe.description,
+        features=features, origin=data.origin, hub_tags=task.hub_tags, license=recipe.export.license,
+        tags=recipe.export.tags, split_sizes={SPLIT: _sizes(files)}, picture="assets/preview.png",
+    )  # fmt: skip
+    write_report(place.path / "report.html", report, pictures, recipe.yaml())
+    replace_folder(folder, place.dataset)
+    write_whole(place.state / "done", json.dumps(digest_folder(place.dataset), indent=1))
+    place.log("done")
+    return report
+
+
+def draw_preview(place: RunFolder, task: Task, data: Data, table: pa.Table) -> Path:
+    """preview.png in the run's folder: `table`'s rows beside as many real ones."""
+    rows = task.decode(table.select(list(task.features(data))).to_pydict(), data)
+    pictures = {
+        "real": task.draw(_varied(task, data.train, data, len(table)), data),
+        "synthetic": [(picture, "") for picture in task.draw(rows, data)],
+    }
+    path = place.path / "preview.png"
+    _sheet(task, data, pictures).save(path)
+    return path
+
+
+def _sheet(task: Task, data: Data, pictures: dict[str, Any]) -> Image.Image:
+    groups = [
+        (f"real: {data.origin.name}", pictures["real"]),
+        ("synthetic", [picture for picture, _ in pictures["synthetic"]]),
+    ]
+    return contact_sheet(groups, task.legend(data), title=task.name)
+
+
+def _write_rows(folder: Path, recipe: Recipe, harvest: Harvest) -> list[Path]:
+    writer = ShardedWriter(folder / "data", SPLIT, harvest.maker.features(), recipe.export.rows_per_file)
+    for table in harvest.tables(harvest.kept):
+        writer.add(table)
+    return writer.close()
+
+
+def _write_coco(folder: Path, files: list[Path], recipe: Recipe, data: Data) -> None:
+    def rows() -> Any:
+        for path in files:
+            for batch in read_batches(path, ["image", "mask"]):
+                for row in batch.to_pylist():
+                    yield {"image": row["image"]["bytes"], "mask": row["mask"]["bytes"]}
+
+    info = {"description": f"synthetic dataset {recipe.name}, made with synthgen"}
+    license = recipe.export.license or data.origin.license
+    write_coco(folder / "coco", rows(), data.classes, split=SPLIT, ignore=data.ignore, info=info, license=license)
+
+
+def _write_rejections(place: RunFolder, harvest: Harvest) -> None:
+    """state/rejections.parquet: every refused candidate, whole, with the gate and the reason."""
+    path, schema = place.state / "rejections.parquet", harvest.maker.features().arrow_schema
+    for name in ("gate", "reason"):
+        schema = schema.append(pa.field(name, pa.string()))
+    temporary = path.with_suffix(".tmp")
+    with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        for table in harvest.tables(harvest.gate != ""):
+            dropped = [name for name in INTERNAL if name not in ("gate", "reason")]
+            writer.write_table(table.drop_columns(dropped).cast(schema))
+    temporary.replace(path)
+
+
+def _pictures(place: RunFolder, task: Task, data: Data, harvest: Harvest) -> dict[str, Any]:
+    def drawn(chosen: np.ndarray, limit: int) -> list[tuple[Image.Image, str]]:
+        if not chosen.any():
+            return []
+        images = task.draw(harvest.rows(chosen, limit), data)
+        facts = harvest.provenance(chosen, limit)
+        return [(image, _caption(fact)) for image, fact in zip(images, facts, strict=True)]
+
+    looks = [(step, task.draw(take_rows(rows, slice(0, 8)), data)) for step, rows in read_looks(place)]
+    refused = {gate: drawn(harvest.gate == gate, REJECTED_ROWS) for gate in dict.fromkeys(harvest.gate) if gate}
+    return {
+        "real": task.draw(_varied(task, data.train, data, SHEET_ROWS), data),
+        "synthetic": drawn(harvest.kept, SHEET_ROWS),
+        "epochs": looks,
+        "rejected": refused,
+        "legend": task.legend(data),
+    }
+
+
+def _caption(fact: dict[str, Any]) -> str:
+    return f"row {fact['provenance']['index']}" + (f": {fact['reason']}" if fact["reason"] else "")
+
+
+def _varied(task: Task, rows: Columns, data: Data, limit: int) -> Columns:
+    """`limit` rows, spread over the classes in turn so that a person sees each of them."""
+    first = task.classes_of(rows, data).argmax(1)
+    rank = np.zeros(len(first), np.int64)
+    for value in np.unique(first):
+        inside = np.flatnonzero(first == value)
+        rank[inside] = np.arange(len(inside))
+    return take_rows(rows, np.lexsort((first, rank))[:limit])
+
+
+def _sizes(files: list[Path]) -> dict[str, int]:
+    return {
+        "num_examples": sum(pq.read_metadata(f).num_rows for f in files),
+        "num_bytes": sum(f.stat().st_size for f in files),
+    }
+
+
+def _report(
+    recipe: Recipe, place: RunFolder, data: Data, history: dict[str, Any], harvest: Harvest, findings: dict[str, Any],
+    export_seconds: float,
+) -> dict[str, Any]:  # fmt: skip
+    selection, spent = harvest.selection, harvest.seconds()
+    assert selection is not None
+    seconds = {
+        "train": history["seconds"], "sample": spent["conditions"] + spent["sample"], "label": spent["label"],
+        "gate": spent["gate"], "encode": spent["encode"], "evaluate": findings["seconds"]["evaluate"],
+        "export": export_seconds, "total": place.seconds_so_far(),
+    }  # fmt: skip
+    report = {
+        "recipe": recipe.name,
+        "description": recipe.description,
+        "task": recipe.task,
+        "recipe_sha256": recipe.sha256,
+        "model_sha256": history["model_sha256"],
+        **look().describe(),
+        "rows": {
+            "requested": recipe.count, "accepted": selection.accepted, "candidates": selection.candidates,
+            "rejected": selection.rejected,
+        },
+        "seconds": seconds,
+        "throughput": harvest.throughput,
+        **{name: findings[name] for name in ("utility", "fidelity", "privacy", "gates")},
+        "training": history,
+        "data": {part: count_rows(getattr(data, part)) for part in ("train", "validation", "heldout")},
+        "origin": asdict(data.origin),
+        "classes": list(data.classes),
+    }  # fmt: skip
+    return dict(plain(report))

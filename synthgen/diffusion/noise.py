@@ -1,0 +1,44 @@
+"""Random numbers that belong to a row, whoever draws them and in whatever company.
+
+Philox (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") turns (key, counter) into random words without
+any state, so row i has the same numbers in every shard size, worker and process.
+
+    noise = draw_noise(seed=0, indices=[5, 6], shape=(3, 64, 64))
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+import torch
+
+
+@cache
+def _stream_key(stream: str) -> int:
+    return int.from_bytes(hashlib.blake2b(stream.encode(), digest_size=8).digest(), "little")
+
+
+def row_generator(seed: int, index: int, stream: str) -> np.random.Generator:
+    """The generator of row `index` for one purpose (`stream`), such as "noise" or "condition".
+
+    The index fills the second word of the counter, so a row has 2^64 blocks before it meets the next row's.
+    """
+    key = np.array([seed, _stream_key(stream)], np.uint64)
+    return np.random.Generator(np.random.Philox(key=key, counter=np.array([0, index, 0, 0], np.uint64)))
+
+
+def draw_noise(seed: int, indices: Sequence[int] | np.ndarray, shape: tuple[int, ...]) -> torch.Tensor:
+    """Standard normal noise, float32 (len(indices), *shape)."""
+    out = np.empty((len(indices), *shape), np.float32)
+    for row, index in zip(out, indices, strict=True):
+        row_generator(seed, int(index), "noise").standard_normal(dtype=np.float32, out=row)
+    return torch.from_numpy(out)
+
+
+def step_generator(seed: int, step: int, stream: str) -> torch.Generator:
+    """A torch generator for step `step` of a training: a resumed training draws what an undisturbed one draws."""
+    digest = hashlib.blake2b(f"{seed}/{step}/{stream}".encode(), digest_size=8).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)

@@ -1,0 +1,1 @@
+"""What rows are worth, how close they are to real ones, and the pages that say so. Knows neither files nor recipes."""

@@ -1,0 +1,32 @@
+"""What may be asked of the export.
+
+Knows no task and no file.
+
+    ExportOptions(formats=["coco"], license="cc-by-4.0")
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ..options import Options
+
+Tag = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._:/+-]*$")]
+Repository = Annotated[str, Field(max_length=96, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$")]
+
+
+class ExportOptions(Options):
+    formats: list[Literal["coco"]] = Field(default_factory=list, max_length=8)
+    """Further formats to write beside the Parquet files; coco: images and instance annotations in dataset/coco/."""
+
+    license: str | None = Field(None, min_length=1, max_length=120)
+    """Licence of the dataset, as the Hub spells it (such as cc-by-4.0); null: the licence of the real rows."""
+
+    rows_per_file: int = Field(10_000, ge=1, le=10_000_000)
+    """Rows in each Parquet file."""
+
+    tags: list[Tag] = Field(default_factory=list, max_length=50)
+    """Tags for the dataset card, beside those of the task."""
+
+    push: Repository | None = None
+    """Repository on the Hugging Face Hub (owner/name) to push the finished dataset to; null: do not push."""

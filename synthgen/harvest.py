@@ -1,0 +1,161 @@
+"""Shards until there are enough accepted rows, and what became of every candidate.
+
+harvest = gather(maker, selection, run, count=2000, shard_size=256, workers=2, cores=2, progress=Silent())
+rows = harvest.rows(harvest.kept)
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from .errors import UserError
+from .export.parquet import read_batches, write_table
+from .gates.selection import Selection
+from .production import INTERNAL, STAGES, Maker, unpack
+from .progress import Progress
+from .run_folder import RunFolder
+from .sampling.local import produce, run_on_all
+from .storage import digest_bytes
+from .types import Columns
+
+BARE_SECONDS = 1.5  # of the bare denoiser loop, before and again after the shards
+PATIENCE = 20  # candidates per asked-for row before a run is given up
+
+
+@dataclass
+class Harvest:
+    """The candidates in index order: `gate` is "" for kept rows and for those after the last one needed."""
+
+    maker: Maker
+    run: RunFolder
+    shard_size: int
+    kept: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
+    gate: np.ndarray = field(default_factory=lambda: np.zeros(0, object))
+    reason: np.ndarray = field(default_factory=lambda: np.zeros(0, object))
+    selection: Selection | None = None
+    throughput: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def shards(self) -> int:
+        return len(self.kept) // self.shard_size
+
+    def settle(self, kept: np.ndarray, gate: np.ndarray, reason: np.ndarray) -> None:
+        self.kept = np.concatenate([self.kept, kept])
+        self.gate, self.reason = np.concatenate([self.gate, gate]), np.concatenate([self.reason, reason])
+
+    def tables(self, chosen: np.ndarray) -> Iterator[pa.Table]:
+        """The candidates where `chosen` (bool, N) holds, shard by shard, with their final gate and reason."""
+        for number in range(self.shards):
+            span = slice(number * self.shard_size, (number + 1) * self.shard_size)
+            if not chosen[span].any():
+                continue
+            table = pa.concat_tables(read_batches(self.run.shard_path(number)))
+            for name, values in (("gate", self.gate[span]), ("reason", self.reason[span])):
+                table = table.set_column(
+                    table.schema.get_field_index(name), name, pa.array(values.tolist(), pa.string())
+                )
+            yield table.filter(pa.array(chosen[span]))
+
+    def rows(self, chosen: np.ndarray, limit: int | None = None) -> Columns:
+        """The first `limit` of those candidates as arrays."""
+        if limit is not None:
+            chosen = chosen & (np.cumsum(chosen) <= limit)
+        task, data = self.maker.task, self.maker.data
+        wanted = [name for name in task.features(data)]
+        parts = [task.decode(table.select(wanted).to_pydict(), data) for table in self.tables(chosen)]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def provenance(self, chosen: np.ndarray, limit: int) -> list[dict[str, Any]]:
+        """Provenance, gate and reason of the first `limit` of those candidates."""
+        found: list[dict[str, Any]] = []
+        for table in self.tables(chosen & (np.cumsum(chosen) <= limit)):
+            found += table.select(["provenance", "gate", "reason"]).to_pylist()
+        return found
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds by stage, summed over the shards and shared by the workers that made them."""
+        total: Counter[str] = Counter()
+        for number in range(self.shards):
+            total.update(self.run.shard_seconds(number))
+        return {stage: total[stage] for stage in STAGES}
+
+
+def gather(
+    maker: Maker, selection: Selection, run: RunFolder, *, shard_size: int, workers: int, cores: int, progress: Progress
+) -> Harvest:
+    """Make shards, or take finished ones from the run's folder, and settle them in index order until there are enough."""
+    harvest, made, asked = Harvest(maker, run, shard_size, selection=selection), [0], [0]
+    progress.stage("sample", selection.count)
+
+    def make(number: int) -> int:
+        if not run.shard_is_sound(number):
+            table, seconds = maker.make(range(number * shard_size, (number + 1) * shard_size))
+            began = time.perf_counter()
+            data = write_table(run.shard_path(number), table)
+            seconds["encode"] += time.perf_counter() - began
+            run.finish_shard(number, digest_bytes(data), seconds)
+            made[0] += 1
+        return number
+
+    def ask(in_flight: int) -> int | None:
+        rate = selection.accepted / max(1, len(harvest.kept)) if len(harvest.kept) else 1.0
+        if selection.done or (in_flight and selection.accepted + in_flight * shard_size * rate >= selection.count):
+            return None
+        asked[0] += 1
+        return asked[0] - 1
+
+    before = _time_bare(maker, workers, cores)
+    began = time.perf_counter()
+    for number in produce(make, ask, workers, cores):
+        _settle(harvest, selection, number, progress)
+        _refuse_barren(harvest, selection)
+    elapsed = time.perf_counter() - began
+    run.log("sampled", made=made[0], shards=harvest.shards)
+    harvest.throughput = run.recall(
+        "throughput",
+        lambda: _throughput(made[0] * shard_size, elapsed, before, _time_bare(maker, workers, cores)),
+    )
+    return harvest
+
+
+def _settle(harvest: Harvest, selection: Selection, number: int, progress: Progress) -> None:
+    path = harvest.run.shard_path(number)
+    table = pa.concat_tables(read_batches(path, columns=["provenance", *INTERNAL]))
+    verdict, descriptors, presence, indices = unpack(table, len(harvest.maker.data.classes))
+    before = selection.accepted
+    choice = selection.admit(verdict, descriptors, presence, indices)
+    harvest.settle(choice.kept, choice.rejected_by, choice.reasons)
+    progress.advance(selection.accepted - before)
+
+
+def _refuse_barren(harvest: Harvest, selection: Selection) -> None:
+    """Give up on gates that let almost nothing through, rather than sample for ever."""
+    candidates = len(harvest.kept)
+    if candidates > max(PATIENCE * selection.count, 8 * harvest.shard_size) and not selection.done:
+        worst, count = max(selection.rejected.items(), key=lambda entry: entry[1])
+        raise UserError(
+            f"gates: only {selection.accepted} of {candidates} candidates were accepted and {worst!r} refused {count}; "
+            f"loosen gates.{worst} or set it to off, or train longer"
+        )
+
+
+def _time_bare(maker: Maker, workers: int, cores: int) -> float:
+    """Rows per second of the bare denoiser, on as many workers as the shards have."""
+    size = maker.sampler.options.batch_size
+    conditions = maker.labels.draw(np.arange(size))
+    run_on_all(lambda: maker.sampler.time_bare(conditions, 0.01), workers, cores)  # first calls prepare kernels
+    timed = run_on_all(lambda: maker.sampler.time_bare(conditions, BARE_SECONDS), workers, cores)
+    return sum(rows / seconds for rows, seconds in timed)
+
+
+def _throughput(rows: int, seconds: float, before: float, after: float) -> dict[str, float]:
+    bare = (before + after) / 2
+    rate = rows / seconds if rows else float("nan")
+    return {"rows_per_second": rate, "denoiser_rows_per_second": bare, "efficiency": rate / bare}

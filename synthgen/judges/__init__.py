@@ -1,0 +1,1 @@
+"""Independent models, trained on real rows alone, that gates and evaluation may ask about any row."""

@@ -1,0 +1,118 @@
+"""A trained denoiser in `model/`: fitted, resumed or simply loaded.
+
+It joins training and sampling for the looks in between; the shards know only the finished model.
+
+    net, history = fit_model(recipe, place, task, data, codec, labels, descriptors, progress)
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from .errors import UserError
+from .evaluation.privacy import nearest_distances
+from .progress import Progress
+from .recipe import Recipe
+from .run_folder import RunFolder
+from .sampling.pretrained import load_denoiser, save_pipeline
+from .sampling.sampler import Sampler
+from .storage import digest, is_sound, sealed_folder, write_whole
+from .task import Task
+from .training.loop import train
+from .types import Codec, Columns, Data, LabelGenerator
+
+LOOK_ROWS = 64  # samples drawn at each look during the training
+HISTORY = "training.json"
+WEIGHTS = Path("denoiser") / "diffusion_pytorch_model.safetensors"
+
+
+def fit_model(
+    recipe: Recipe, place: RunFolder, task: Task, data: Data, codec: Codec, labels: LabelGenerator,
+    descriptors: np.ndarray, progress: Progress,
+) -> tuple[nn.Module, dict[str, Any]]:  # fmt: skip
+    """(denoiser with float32 weights, facts about its training). A sound model on disk is loaded as it is."""
+    with torch.random.fork_rng():
+        torch.manual_seed(recipe.seed)
+        net = task.network(data, codec, recipe.model)
+    if not is_sound(place.model):
+        progress.stage("train", 100)
+        _train(recipe, place, task, data, codec, labels, descriptors, progress, net)
+    history = json.loads((place.model / HISTORY).read_text())
+    history["model_sha256"] = digest(place.model / WEIGHTS)
+    history["parameters"] = sum(p.numel() for p in net.parameters())
+    return load_denoiser(type(net), place.model), history
+
+
+def _train(
+    recipe: Recipe, place: RunFolder, task: Task, data: Data, codec: Codec, labels: LabelGenerator,
+    descriptors: np.ndarray, progress: Progress, net: nn.Module,
+) -> None:  # fmt: skip
+    conditions = labels.draw(np.arange(LOOK_ROWS))
+    usual = float(np.median(nearest_distances(codec.describe(data.validation), descriptors, k=1)))
+    told = [0.0]
+
+    def look(current: nn.Module, step: int) -> float | None:
+        """Samples of the half-trained net, kept for the report; how near they lie to training rows."""
+        rows = _copy(current, torch.device("cpu"))
+        drawn = Sampler(rows, codec, recipe.sample, recipe.seed).sample(conditions, np.arange(LOOK_ROWS))
+        _keep_look(place, step, drawn)
+        if usual == 0:
+            return None
+        return float(np.median(nearest_distances(codec.describe(drawn), descriptors, k=1))) / usual
+
+    def tell(share: float, text: str) -> None:
+        place.log("training", share=round(share, 4), text=text)
+        progress.advance(100 * share - told[0])
+        told[0] = 100 * share
+        progress.note(text)
+
+    began = time.monotonic()
+    result = train(
+        net, codec, data, recipe.train, seed=recipe.seed, folder=place.state / "training", augment=task.augment,
+        look=look, report=tell,
+    )  # fmt: skip
+    if not all(bool(torch.isfinite(p).all()) for p in net.parameters()) or not result.step:
+        raise UserError(
+            f"train.learning_rate: {recipe.train.learning_rate:g} made the loss overflow before the first good "
+            "checkpoint; use a lower one, such as a tenth, and --fresh"
+        )
+    if result.stopped != "finished":
+        progress.note(f"training ended early: {result.stopped}")
+    facts = {
+        "steps": result.step, "rows_seen": result.rows, "seconds": result.seconds, "stopped": result.stopped,
+        "history": result.history, "wall_seconds": time.monotonic() - began,
+    }  # fmt: skip
+    with sealed_folder(place.model) as folder:
+        save_pipeline(_copy(net, torch.device("cpu")), folder)
+        (folder / HISTORY).write_text(json.dumps(facts, indent=1))
+    place.log("model", steps=result.step)
+
+
+def _copy(net: nn.Module, device: torch.device) -> Any:
+    """The same weights in a net of its own, free of what the trainer wrapped around `forward`."""
+    copy = type(net).from_config(dict(net.config))  # type: ignore[attr-defined]
+    copy.load_state_dict(net.state_dict())
+    return copy.to(device)
+
+
+def _keep_look(place: RunFolder, step: int, rows: Columns) -> None:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **{name: values for name, values in rows.items() if values.dtype != object})
+    write_whole(place.state / "looks" / f"step-{step:09d}.npz", buffer.getvalue())
+
+
+def read_looks(place: RunFolder) -> list[tuple[int, Columns]]:
+    """[(step, samples)] of the looks during the training."""
+    found = []
+    for path in sorted((place.state / "looks").glob("step-*.npz")):
+        with np.load(path) as file:
+            found.append((int(path.stem.removeprefix("step-")), {name: file[name] for name in file.files}))
+    return found

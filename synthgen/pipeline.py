@@ -1,0 +1,142 @@
+"""The order of the stages, and nothing else knows it:
+
+    source → model → judge → shards (conditions → sample → labels → gates → encode) → selection → evaluation → export
+
+A stage that is finished is on disk, so `run` after an interruption does what is missing.
+
+    result = run(load("segmentation"), Path("runs/segmentation"))
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import task as tasks
+from .assessment import assess
+from .delivery import deliver, draw_preview
+from .gates.gates import Gates
+from .gates.selection import Selection
+from .hardware import cores
+from .harvest import gather
+from .modelling import fit_model
+from .production import Maker
+from .progress import Progress, Silent
+from .recipe import Recipe
+from .run_folder import RunFolder
+from .sampling.sampler import Sampler
+from .task import Task
+from .types import Codec, Columns, Data
+
+MIX_ROWS = 2000  # drawn conditions that tell the share of each class that is asked for
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A finished run."""
+
+    folder: Path
+    report: dict[str, Any]
+
+    def __str__(self) -> str:
+        utility, rows = self.report["utility"], self.report["rows"]["accepted"]
+        made, real = (utility[f"train_{kind}_test_real"]["mean"] for kind in ("synthetic", "real"))
+        return (
+            f"{rows} rows in {self.report['seconds']['total']:.0f} s: {self.folder / 'dataset'}\n"
+            f"worth on held-out real rows: {utility['metric']} {made:.3f} after training on synthetic rows, "
+            f"{real:.3f} on real rows\nreport: {self.folder / 'report.html'}"
+        )
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """An opened source, a trained model and what makes rows with it."""
+
+    task: Task
+    data: Data
+    maker: Maker
+    history: dict[str, Any]  # of the training
+    descriptors: np.ndarray  # of the training rows
+
+
+def run(
+    recipe: Recipe, folder: Path, *, replicas: int | None = None, fresh: bool = False, progress: Progress | None = None
+) -> RunResult:
+    """Make the dataset of a recipe in `folder`, or what is still missing of it. Raises UserError."""
+    progress, workers = progress or Silent(), replicas or cores()
+    with RunFolder(folder, recipe, fresh) as place:
+        if (place.state / "done").exists() and (place.dataset / "report.json").exists():
+            return RunResult(folder, json.loads((place.dataset / "report.json").read_text()))
+        place.log("start")
+        shop = open_workshop(recipe, place, progress)
+        selection = _open_selection(recipe, shop)
+        size = recipe.sample.shard_size
+        harvest = gather(
+            shop.maker, selection, place, shard_size=size, workers=workers, cores=cores(), progress=progress
+        )
+        began = time.perf_counter()
+        findings = assess(place, recipe.evaluate, recipe.seed, shop.maker, harvest, progress)
+        findings["seconds"] = {"evaluate": time.perf_counter() - began}
+        report = deliver(recipe, place, shop.task, shop.data, shop.history, harvest, findings, progress)
+        return RunResult(folder, report)
+
+
+def preview(recipe: Recipe, folder: Path, n: int, *, progress: Progress | None = None) -> Path:
+    """`n` rows beside real ones on one contact sheet, folder/preview.png; trains first if there is no model yet."""
+    progress = progress or Silent()
+    with RunFolder(folder, recipe, fresh=False) as place:
+        shop = open_workshop(recipe, place, progress)
+        progress.stage("sample", n)
+        table, _ = shop.maker.make(range(n))
+        progress.advance(n)
+        return draw_preview(place, shop.task, shop.data, table)
+
+
+def open_workshop(recipe: Recipe, place: RunFolder, progress: Progress) -> Workshop:
+    """Everything up to the first shard: data, label generator, model, judge and gates."""
+    task = tasks.find(recipe.task)
+    progress.stage("source")
+    data = task.load(recipe.source, recipe.seed)
+    for note in data.origin.notes:
+        progress.note(note)
+    place.expect("source", digest_columns(data.train, data.validation, data.heldout), "use --fresh to start over")
+    codec: Codec = task.codec(data, recipe.model)
+    progress.stage("labels")
+    labels = task.labels(data, recipe.conditions, recipe.seed, place.labels)
+    descriptors = codec.describe(data.train)
+    net, history = fit_model(recipe, place, task, data, codec, labels, descriptors, progress)
+    progress.stage("judge")
+    judge = task.fit_judge(data, recipe.seed, place.judges)
+    gates = Gates.fit(
+        descriptors,
+        codec.describe(data.validation),
+        judge.reference,
+        data.train.get("label"),
+        data.classes,
+        recipe.gates,
+    )
+    sampler = Sampler(net, codec, recipe.sample, recipe.seed)
+    maker = Maker(task, data, labels, sampler, judge, gates, recipe.seed, recipe.sha256, history["model_sha256"])
+    return Workshop(task, data, maker, history, descriptors)
+
+
+def _open_selection(recipe: Recipe, shop: Workshop) -> Selection:
+    asked = shop.maker.labels.draw(np.arange(min(MIX_ROWS, max(256, recipe.count))))
+    shares = shop.task.classes_of(asked, shop.data).mean(0)
+    return Selection.fit(recipe.count, shop.descriptors, shares, shop.data.classes, recipe.gates)
+
+
+def digest_columns(*parts: Columns) -> str:
+    """SHA-256 of every value of every column."""
+    sha = hashlib.sha256()
+    for part in parts:
+        for name in sorted(part):
+            sha.update(name.encode())
+            sha.update(np.ascontiguousarray(part[name]).data)
+    return sha.hexdigest()

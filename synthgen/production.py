@@ -1,0 +1,124 @@
+"""How one shard is made: conditions → rows → annotations → scores → gates → encoded table.
+
+Making a shard is a pure function of (recipe, checkpoint, judge, range of indices). Whoever holds a `Maker`, a thread or a
+replica, can make any shard, and the bytes are the same.
+
+    maker = Maker(...)
+    table, seconds = maker.make(range(0, 256))
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import datasets
+import numpy as np
+import pyarrow as pa
+
+from .export.parquet import provenance_feature, rows_to_table
+from .gates.gates import Gates
+from .sampling.sampler import Sampler
+from .task import Task
+from .types import Columns, Data, Judge, LabelGenerator, Verdict
+
+STAGES = ("conditions", "sample", "label", "gate", "encode")
+
+
+@dataclass
+class Clock:
+    """Seconds by stage."""
+
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+
+    @contextmanager
+    def stage(self, name: str) -> Any:
+        began = time.perf_counter()
+        yield
+        self.seconds[name] += time.perf_counter() - began
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Everything a shard needs."""
+
+    task: Task
+    data: Data
+    labels: LabelGenerator
+    sampler: Sampler
+    judge: Judge
+    gates: Gates
+    seed: int
+    recipe: str  # digest
+    model: str  # digest
+
+    def features(self) -> datasets.Features:
+        """A row as users see it."""
+        columns = dict(self.task.features(self.data))
+        return datasets.Features({**columns, "provenance": provenance_feature(self.score_names())})
+
+    def score_names(self) -> tuple[str, ...]:
+        names = ("agreement",) if self.gates.agreement else ()
+        return names + (("copy_distance", "copy_ratio") if self.gates.copies else ())
+
+    def make(self, indices: range) -> tuple[pa.Table, dict[str, float]]:
+        """The candidates `indices`, refused ones among them, and the seconds each stage took.
+
+        Behind the features stand `gate` and `reason` (empty: passed) and `descriptor` (float32 bytes), for the
+        decisions that need the other rows.
+        """
+        clock, numbers = Clock(), np.arange(indices.start, indices.stop)
+        with clock.stage("conditions"):
+            conditions = self.labels.draw(numbers)
+        with clock.stage("sample"):
+            rows = self.sampler.sample(conditions, numbers)
+        with clock.stage("label"):
+            rows = self.task.annotate(rows, self.data)
+        with clock.stage("gate"):
+            descriptors = self.sampler.codec.describe(rows)
+            opinion = self.judge.examine(rows) if self.gates.agreement else None
+            verdict = self.gates.judge_rows(opinion, descriptors, rows.get("label"))
+        with clock.stage("encode"):
+            encoded = self.task.encode(rows, self.data)
+            encoded["provenance"] = self._provenance(numbers, verdict)
+            table = rows_to_table(encoded, self.features(), self._internal(verdict, descriptors, rows))
+        return table, clock.seconds
+
+    def _provenance(self, numbers: np.ndarray, verdict: Verdict) -> list[dict[str, Any]]:
+        scores = {name: verdict.scores[name].tolist() for name in self.score_names()}
+        fixed = {"seed": self.seed, "recipe": self.recipe, "model": self.model}
+        return [
+            {"index": index, **fixed, "scores": {name: values[i] for name, values in scores.items()}}
+            for i, index in enumerate(numbers.tolist())
+        ]
+
+    def _internal(self, verdict: Verdict, descriptors: np.ndarray, rows: Columns) -> dict[str, pa.Array]:
+        width = descriptors.shape[1] * 4
+        packed = pa.py_buffer(np.ascontiguousarray(descriptors, np.float32))
+        presence = np.packbits(self.task.classes_of(rows, self.data), axis=1)
+        return {
+            "gate": pa.array(verdict.rejected_by.tolist(), pa.string()),
+            "reason": pa.array(verdict.reasons.tolist(), pa.string()),
+            "descriptor": pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(descriptors), [None, packed]),
+            "presence": pa.array([row.tobytes() for row in presence], pa.binary()),
+        }
+
+
+INTERNAL = ("gate", "reason", "descriptor", "presence")
+
+
+def unpack(table: pa.Table, classes: int) -> tuple[Verdict, np.ndarray, np.ndarray, np.ndarray]:
+    """(verdict, descriptors, presence, indices) of a shard's table, for the selection."""
+    column = table.column("descriptor")
+    descriptors = np.frombuffer(b"".join(column.to_pylist()), np.float32).reshape(len(table), -1)
+    bits = np.frombuffer(b"".join(table.column("presence").to_pylist()), np.uint8).reshape(len(table), -1)
+    presence = np.unpackbits(bits, axis=1, count=classes).astype(bool)
+    refused, reasons = (np.array(table.column(name).to_pylist(), object) for name in ("gate", "reason"))
+    indices = np.array([row["index"] for row in table.column("provenance").to_pylist()])
+    return Verdict({}, refused, reasons), descriptors, presence, indices
+
+
+MakeShard = Callable[[range], tuple[pa.Table, dict[str, float]]]

@@ -1,0 +1,26 @@
+"""How rows are drawn from a trained denoiser."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from ..options import Options
+
+
+class SampleOptions(Options):
+    """The solver, its steps, and how candidates are cut into shards."""
+
+    steps: int = Field(10, ge=1, le=1000)
+    """Intervals of the solver; euler and dpm++ call the net once in each, heun twice."""
+    solver: Literal["dpm++", "heun", "euler"] = "dpm++"
+    """dpm++: DPM-Solver++(2M), the best of the three at 8 to 16 steps."""
+    shift: float = Field(1.0, gt=0, le=20)
+    """More than 1 spends more steps on coarse structure (large images)."""
+    guidance: float = Field(1.0, ge=0, le=20)
+    """Classifier-free guidance; 1: none, which keeps the variety a learner needs; above it costs twice the time."""
+    batch_size: int = Field(128, ge=1, le=65536)
+    """Rows that go through the net together."""
+    shard_size: int = Field(256, ge=1, le=1_000_000)
+    """Candidates in a shard, the unit of work and of resuming."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """auto: bf16 where the hardware has it."""

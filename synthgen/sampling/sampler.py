@@ -1,0 +1,65 @@
+"""From (conditions, row indices) to rows, on one device, without Ray or threads of its own.
+
+The local engine and a Serve replica wrap this same class.
+
+    sampler = Sampler(net, codec, options, seed=0)
+    rows = sampler.sample({"label": labels}, indices)
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..diffusion.guidance import guide
+from ..diffusion.noise import draw_noise
+from ..diffusion.precision import bf16_is_fast
+from ..diffusion.solvers import schedule, solve
+from ..types import Codec, Columns, count_rows, join_rows, take_rows
+from .options import SampleOptions
+
+
+class Sampler:
+    """Owns the net from here on: it is moved to the sampling precision and put in evaluation mode."""
+
+    def __init__(self, net: nn.Module, codec: Codec, options: SampleOptions, seed: int) -> None:
+        self.codec, self.options, self.seed = codec, options, seed
+        fast = options.precision == "bf16" or (options.precision == "auto" and bf16_is_fast())
+        self.dtype = torch.bfloat16 if fast else torch.float32
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.net = nn.Module.to(net.eval(), self.device, self.dtype)  # diffusers' own `to` warns of float32 modules
+        self.sigmas = schedule(options.steps, options.shift)
+
+    @torch.inference_mode()
+    def sample(self, conditions: Columns, indices: np.ndarray) -> Columns:
+        """`conditions` with the generated column. Row i's noise follows from (seed, indices[i]) alone."""
+        parts = []
+        for start in range(0, len(indices), self.options.batch_size):
+            part = slice(start, start + self.options.batch_size)
+            rows = take_rows(conditions, part)
+            noise = draw_noise(self.seed, indices[part], self.codec.shape).to(self.device)
+            condition = {name: value.to(self.device) for name, value in self.codec.condition(rows).items()}
+            x = solve(guide(self.net, self.options.guidance), noise, condition, self.sigmas, self.options.solver)
+            parts.append(self.codec.decode(x.cpu(), rows))
+        return join_rows(*parts)
+
+    @torch.inference_mode()
+    def time_bare(self, conditions: Columns, seconds: float) -> tuple[int, float]:
+        """(rows, seconds) of a loop over the denoiser alone, with the same weights, batch, steps and precision."""
+        part = slice(0, self.options.batch_size)
+        rows = take_rows(conditions, part)
+        condition = {name: value.to(self.device) for name, value in self.codec.condition(rows).items()}
+        noise = draw_noise(self.seed, range(count_rows(rows)), self.codec.shape).to(self.device)
+        calls = self.options.steps if self.options.solver != "heun" else 2 * self.options.steps - 1
+        net = guide(self.net, self.options.guidance)
+        sigma, done, began = noise.new_full((len(noise),), 0.5), 0, time.perf_counter()
+        while time.perf_counter() - began < seconds:
+            for _ in range(calls):
+                net(noise, sigma, condition, None)
+            if self.device.type == "cuda":
+                torch.cuda.synchronize()
+            done += len(noise)
+        return done, time.perf_counter() - began

@@ -1,0 +1,28 @@
+"""Real rows: what is built in, a user's files, the Hub; the one place that tells train, validation and held-out apart.
+
+Importing the package loads nothing heavy: the loaders are imported when they are first named. Knows nothing of models.
+
+    data = load_labelled_images(SourceOptions(kind="builtin", name="digits"), seed=0)
+    data.train["image"].shape        # (970, 8, 8, 1)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .options import SourceOptions
+
+if TYPE_CHECKING:
+    from .describe import describe_source
+    from .images import load_labelled_images, load_masked_images
+
+__all__ = ["SourceOptions", "describe_source", "load_labelled_images", "load_masked_images"]
+
+_MODULES = {"describe_source": "describe", "load_labelled_images": "images", "load_masked_images": "images"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_MODULES[name]}", __name__), name)

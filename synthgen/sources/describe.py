@@ -1,0 +1,70 @@
+"""The doors to every kind of source: opening one, and a quick look whether it can be opened. Decodes no image.
+
+describe_source(SourceOptions(kind="files", path="fashion_mnist"))     # "fashion_mnist: train, heldout; ..."
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib.util import find_spec
+
+from ..errors import UserError
+from .digits import open_digits
+from .files import open_files
+from .hub import describe_hub, open_hub
+from .options import SourceOptions
+from .rows import Opened, Target
+
+BUILTINS: dict[Target, tuple[str, ...]] = {"label": ("digits",), "mask": ("tissue",)}
+MODULES = {"digits": "sklearn", "tissue": "skimage"}
+EXTRA = "images"
+
+
+def open_source(options: SourceOptions, target: Target) -> Opened:
+    """The rows of files, of the Hub, or of the digits, still encoded."""
+    if options.kind == "builtin":
+        return open_digits()
+    return open_hub(options, target) if options.kind == "hub" else open_files(options, target)
+
+
+def describe_source(options: SourceOptions, target: Target | None = None) -> str:
+    """One line about a source that exists: its name and its parts, from headers alone. A UserError if it does not.
+
+    target: what the rows must have; None: a label or else a mask.
+    """
+    if target is None:
+        return _describe_either(options)
+    if options.kind == "builtin":
+        check_builtin(options, target)
+        return f"{options.name}: built in"
+    if options.kind == "hub":
+        return describe_hub(options, target)
+    opened = open_files(options, target)
+    classes = f"; {len(opened.names)} classes" if opened.names else ""
+    return f"{opened.title}: {', '.join(opened.parts)}{classes}"
+
+
+def check_builtin(options: SourceOptions, target: Target) -> None:
+    """A UserError if there is no such built-in source, or its package is missing."""
+    name = options.name or ""
+    if name not in BUILTINS[target]:
+        every = [known for names in BUILTINS.values() for known in names]
+        near = get_close_matches(name, every, 1)
+        hint = f" (did you mean {near[0]!r}?)" if near and near[0] != name else ""
+        what = f"has no {target}s" if name in every else f"is not built in{hint}"
+        raise UserError(f"source.name: {name!r} {what}; here it can be {' or '.join(BUILTINS[target])}")
+    if find_spec(MODULES[name]) is None:
+        raise UserError(
+            f"source.name: {name!r} needs the package {MODULES[name]!r}, which is not installed; "
+            f"run: pip install 'synthgen[{EXTRA}]'"
+        )
+
+
+def _describe_either(options: SourceOptions) -> str:
+    try:
+        return describe_source(options, "label")
+    except UserError as error:
+        try:
+            return describe_source(options, "mask")
+        except UserError:
+            raise error from None

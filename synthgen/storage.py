@@ -1,0 +1,107 @@
+"""Files that are whole or absent: written under a temporary name, synced, renamed, and known by their digests.
+
+with sealed_folder(path) as folder:
+    (folder / "weights.safetensors").write_bytes(data)
+assert is_sound(path)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+DIGESTS = "digests.json"
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_bytes(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def digest_folder(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file below `folder` but the list of digests itself, by relative path."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != DIGESTS)
+    return {path.relative_to(folder).as_posix(): digest(path) for path in paths}
+
+
+def write_whole(path: Path, data: bytes | str) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+@contextmanager
+def sealed_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder that becomes `path` when the block ends well, with the digests of its files inside."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        yield temporary
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                _sync(file)
+        write_whole(temporary / DIGESTS, json.dumps(digest_folder(temporary), indent=1))
+        replace_folder(temporary, path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def replace_folder(temporary: Path, path: Path) -> None:
+    """Put a finished folder in the place of an older one."""
+    old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    if path.exists():
+        os.replace(path, old)
+    os.replace(temporary, path)
+    shutil.rmtree(old, ignore_errors=True)
+    _sync_folder(path.parent)
+
+
+def is_sound(folder: Path) -> bool:
+    """Whether a sealed folder is there with every file as it was written."""
+    try:
+        return bool(json.loads((folder / DIGESTS).read_text()) == digest_folder(folder))
+    except (OSError, ValueError):
+        return False
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete what interrupted writes left behind in `folder`."""
+    for pattern in (".*.tmp", ".*.old"):
+        for path in folder.glob(pattern):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

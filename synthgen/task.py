@@ -1,0 +1,77 @@
+"""What a task is: one field a stage. A task's file fills in this record and nothing else.
+
+A task knows what its rows are. It does not know the order of the stages, nor where the run's folder is.
+
+    TASK = Task(name="classification", summary="image and class", ...)
+    task = find("classification")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module, util
+from pathlib import Path
+from typing import Any
+
+from .errors import UserError
+from .options import Options
+from .types import Codec, Columns, Condition, Data, Judge, LabelGenerator, Learner
+
+
+@dataclass(frozen=True)
+class Task:
+    """One kind of dataset. Callables take options of their own stage, never the recipe."""
+
+    name: str
+    summary: str  # what a row is, in a few words
+    extra: str  # `pip install synthgen[<extra>]` brings what it needs
+    requires: tuple[str, ...]  # the modules that the extra brings
+    builtins: Mapping[str, str]  # name of a built-in source -> one line about it
+    model_options: type[Options]
+    condition_options: type[Options]
+    hub_tags: Mapping[str, Any]  # `task_categories` and the like, for the dataset card
+
+    load: Callable[[Any, int], Data]  # (SourceOptions, seed)
+    codec: Callable[[Data, Any], Codec]  # (data, model options); its JSON state is saved with the model
+    network: Callable[[Data, Codec, Any], Any]  # (data, codec, model options) -> Denoiser
+    augment: Callable[[Any, Condition, tuple[str, ...], Any], tuple[Any, Condition]]  # (x, condition, names, generator)
+    labels: Callable[
+        [Data, Any, int, Path], LabelGenerator
+    ]  # (data, condition options, seed, folder for its own model)
+    annotate: Callable[[Columns, Data], Columns]  # adds what follows from the row itself, such as connected regions
+    fit_judge: Callable[[Data, int, Path | None], Judge]  # (data, seed, folder): read from the folder if it is there
+    learner: Callable[[Data], Learner]
+    features: Callable[[Data], Any]  # datasets.Features of a row, without provenance
+    encode: Callable[[Columns, Data], dict[str, list[Any]]]  # rows as the Features want them (images as PNG bytes)
+    decode: Callable[[dict[str, list[Any]], Data], Columns]  # and back, for evaluation
+    draw: Callable[[Columns, Data], list[Any]]  # one PIL picture a row, as a person would want to see it
+    legend: Callable[[Data], list[tuple[str, tuple[int, int, int]]]]  # (class, colour) of the pictures; may be empty
+    classes_of: Callable[
+        [Columns, Data], Any
+    ]  # bool (N, K): which classes a row holds, for per-class tables and quotas
+
+
+def names() -> list[str]:
+    """The shipped tasks, in the order of the alphabet."""
+    folder = Path(__file__).parent / "tasks"
+    return sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_"))
+
+
+def find(name: str) -> Task:
+    """The task of that name; a UserError if its extra is not installed."""
+    assert name in names(), f"{name} is not a task"
+    try:
+        task: Task = import_module(f"synthgen.tasks.{name}").TASK
+    except ModuleNotFoundError as error:
+        if (error.name or "synthgen").partition(".")[0] == "synthgen":
+            raise
+        raise UserError(missing_extra(name, error.name or "?")) from None
+    for module in task.requires:
+        if util.find_spec(module) is None:
+            raise UserError(missing_extra(name, module, task.extra))
+    return task
+
+
+def missing_extra(name: str, module: str, extra: str = "all") -> str:
+    return f"task: {name!r} needs the package {module!r}, which is not installed; run: pip install 'synthgen[{extra}]'"

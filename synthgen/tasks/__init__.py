@@ -1,0 +1,1 @@
+"""One file a task. They import the stages' parts that they pair, and never each other."""

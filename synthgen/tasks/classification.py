@@ -1,0 +1,74 @@
+"""Image classification: an image and its class. The class is what is asked for, so the label is right by construction."""
+
+from typing import Any
+
+import datasets
+import numpy as np
+from PIL import Image
+
+from ..codecs.images import ImageCodec, augment_images, fit_image_codec
+from ..evaluation.learners import ImageClassifierLearner
+from ..export.parquet import decode_png, encode_png
+from ..judges.classifier import fit_classifier_judge
+from ..labels.class_mix import ClassConditionOptions, build_class_mix
+from ..networks.unet import SmallUNet, UNetOptions, build_unet
+from ..sources import load_labelled_images
+from ..task import Task
+from ..types import Columns, Data
+
+
+def build_codec(data: Data, options: UNetOptions) -> ImageCodec:
+    return fit_image_codec(data.train, len(data.classes), "label")
+
+
+def build_network(data: Data, codec: ImageCodec, options: UNetOptions) -> SmallUNet:
+    return build_unet(codec.shape, len(data.classes), "label", options)
+
+
+def describe_features(data: Data) -> datasets.Features:
+    return datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=list(data.classes))})
+
+
+def encode_rows(columns: Columns, data: Data) -> dict[str, list[Any]]:
+    return {"image": [encode_png(image) for image in columns["image"]], "label": columns["label"].tolist()}
+
+
+def decode_rows(rows: dict[str, list[Any]], data: Data) -> Columns:
+    images = np.stack([decode_png(image) for image in rows["image"]])
+    return {"image": images if images.ndim == 4 else images[..., None], "label": np.array(rows["label"], np.int64)}
+
+
+def find_classes(columns: Columns, data: Data) -> np.ndarray:
+    """bool (N, K): the one class of each row."""
+    found: np.ndarray = columns["label"][:, None] == np.arange(len(data.classes))
+    return found
+
+
+def draw_rows(columns: Columns, data: Data) -> list[Any]:
+    return [Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image) for image in columns["image"]]
+
+
+TASK = Task(
+    name="classification",
+    summary="an image and its class",
+    extra="images",
+    requires=("sklearn", "scipy"),
+    builtins={"digits": "scikit-learn's 1,797 handwritten digits, 8×8 grey"},
+    model_options=UNetOptions,
+    condition_options=ClassConditionOptions,
+    hub_tags={"task_categories": ["image-classification"]},
+    load=load_labelled_images,
+    codec=build_codec,
+    network=build_network,
+    augment=augment_images,
+    labels=build_class_mix,
+    annotate=lambda columns, data: columns,
+    fit_judge=fit_classifier_judge,
+    learner=ImageClassifierLearner,
+    features=describe_features,
+    encode=encode_rows,
+    decode=decode_rows,
+    draw=draw_rows,
+    legend=lambda data: [],
+    classes_of=find_classes,
+)

@@ -1,0 +1,94 @@
+"""Image segmentation: an image, a mask with one value a class, and the objects in it.
+
+The mask comes first and the image is drawn to it, so the annotation is right by construction.
+"""
+
+from typing import Any
+
+import datasets
+import numpy as np
+
+from ..codecs.images import ImageCodec, augment_images, fit_image_codec
+from ..evaluation.learners import ImageSegmenterLearner
+from ..evaluation.pictures import class_colours, overlay_mask
+from ..export.parquet import decode_png, encode_png
+from ..judges.segmenter import fit_segmenter_judge
+from ..labels.masks import MaskConditionOptions, build_masks
+from ..labels.objects import annotate_masks
+from ..networks.unet import SmallUNet, UNetOptions, build_unet
+from ..sources import load_masked_images
+from ..task import Task
+from ..types import Columns, Data
+
+
+def build_codec(data: Data, options: UNetOptions) -> ImageCodec:
+    return fit_image_codec(data.train, len(data.classes), "mask")
+
+
+def build_network(data: Data, codec: ImageCodec, options: UNetOptions) -> SmallUNet:
+    return build_unet(codec.shape, len(data.classes), "mask", options)
+
+
+def describe_features(data: Data) -> datasets.Features:
+    entry = {
+        "class": datasets.ClassLabel(names=list(data.classes)),
+        "box": datasets.Sequence(datasets.Value("int32"), length=4),
+        "area": datasets.Value("int32"),
+    }
+    return datasets.Features({"image": datasets.Image(), "mask": datasets.Image(mode="L"), "objects": [entry]})
+
+
+def encode_rows(columns: Columns, data: Data) -> dict[str, list[Any]]:
+    return {
+        "image": [encode_png(image) for image in columns["image"]],
+        "mask": [encode_png(mask) for mask in columns["mask"]],
+        "objects": columns["objects"].tolist(),
+    }
+
+
+def decode_rows(rows: dict[str, list[Any]], data: Data) -> Columns:
+    images = np.stack([decode_png(image) for image in rows["image"]])
+    masks = np.stack([decode_png(mask) for mask in rows["mask"]])
+    return {"image": images if images.ndim == 4 else images[..., None], "mask": masks}
+
+
+def find_classes(columns: Columns, data: Data) -> np.ndarray:
+    """bool (N, K): the classes that have a pixel in each row."""
+    flat = columns["mask"].reshape(len(columns["mask"]), -1)
+    return np.stack([(flat == value).any(1) for value in range(len(data.classes))], 1)
+
+
+def annotate_rows(columns: Columns, data: Data) -> Columns:
+    """Adds `objects`: the connected regions of each mask, with class, box [x, y, width, height] and area in pixels."""
+    return {**columns, "objects": annotate_masks(columns["mask"], len(data.classes))}
+
+
+def draw_rows(columns: Columns, data: Data) -> list[Any]:
+    colours = [None, *class_colours(len(data.classes) - 1)]
+    return [overlay_mask(image, mask, colours) for image, mask in zip(columns["image"], columns["mask"], strict=True)]
+
+
+TASK = Task(
+    name="segmentation",
+    summary="an image, its mask and the objects in it",
+    extra="images",
+    requires=("skimage", "scipy", "pycocotools"),
+    builtins={"tissue": "stained tissue, 64×64 crops of scikit-image's immunohistochemistry photograph"},
+    model_options=UNetOptions,
+    condition_options=MaskConditionOptions,
+    hub_tags={"task_categories": ["image-segmentation"], "task_ids": ["semantic-segmentation"]},
+    load=load_masked_images,
+    codec=build_codec,
+    network=build_network,
+    augment=augment_images,
+    labels=build_masks,
+    annotate=annotate_rows,
+    fit_judge=fit_segmenter_judge,
+    learner=ImageSegmenterLearner,
+    features=describe_features,
+    encode=encode_rows,
+    decode=decode_rows,
+    draw=draw_rows,
+    legend=lambda data: list(zip(data.classes[1:], class_colours(len(data.classes) - 1), strict=True)),
+    classes_of=find_classes,
+)

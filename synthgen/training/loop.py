@@ -1,0 +1,241 @@
+"""The training loop of a denoiser under the flow-matching loss.
+
+It knows rows only through a codec, and sampling only through `look`, which it calls now and then.
+
+    result = train(net, codec, data, options, seed=0, folder=Path("state/training"), augment=augment, look=look)
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from ..diffusion.flow import draw_sigmas, flow_loss
+from ..diffusion.noise import draw_noise, step_generator
+from ..diffusion.precision import bf16_is_fast
+from ..types import Codec, Columns, Condition, Data, count_rows, take_rows
+from .checkpoint import Checkpoints
+from .ema import Average
+from .optimizer import build_optimizers, learning_rate_at
+from .options import TrainOptions
+
+Augment = Callable[[torch.Tensor, Condition, tuple[str, ...], torch.Generator], tuple[torch.Tensor, Condition]]
+Look = Callable[[nn.Module, int], float | None]  # (net with averaged weights, step) -> nearest-neighbour ratio
+
+LOOKS = (0.1, 0.25, 0.5, 0.75, 1.0)  # shares of the training at which samples are drawn
+VALIDATION_ROWS = 256
+
+
+@dataclass
+class Progress:
+    """Where a training stands; part of every checkpoint."""
+
+    step: int = 0
+    seconds: float = 0.0
+    rows: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    looks: int = 0
+    best: float = math.inf
+    since_best: int = 0
+    stopped: str = ""  # why the training ended
+
+    def state_dict(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+
+
+def train(
+    net: nn.Module, codec: Codec, data: Data, options: TrainOptions, *, seed: int, folder: Path, augment: Augment,
+    look: Look, report: Callable[[float, str], None] = lambda share, text: None,
+) -> Progress:  # fmt: skip
+    """Train `net` in place; it ends with its averaged weights. Goes on from the newest checkpoint in `folder`.
+
+    A loss that is not finite ends the training with the last good checkpoint's weights; `stopped` then says so.
+    """
+    return Training(net, codec, data, options, seed, folder, augment, look, report).run()
+
+
+class Training:
+    """The state of one training; `run` is the loop."""
+
+    def __init__(
+        self, net: nn.Module, codec: Codec, data: Data, options: TrainOptions, seed: int, folder: Path,
+        augment: Augment, look: Look, report: Callable[[float, str], None],
+    ) -> None:  # fmt: skip
+        self.codec, self.data, self.options, self.seed = codec, data, options, seed
+        self.augment, self.look, self.report = augment, look, report
+        precision = options.precision if options.precision != "auto" else "bf16" if bf16_is_fast() else "fp32"
+        self.accelerator = Accelerator(
+            mixed_precision="bf16" if precision == "bf16" else "no", gradient_accumulation_steps=options.accumulate
+        )
+        net.to(self.accelerator.device)
+        self.net = self.accelerator.prepare_model(net)
+        self.optimizers = [self.accelerator.prepare_optimizer(o) for o in build_optimizers(net, options)]
+        self.average, self.progress = Average(net, options.ema), Progress()
+        self.best_average = Average(net, 0)
+        self.accelerator.register_for_checkpointing(self.average, self.best_average, self.progress)
+        self.checkpoints = Checkpoints(folder, self.accelerator)
+
+    @property
+    def inner(self) -> nn.Module:
+        return self.accelerator.unwrap_model(self.net)
+
+    def run(self) -> Progress:
+        self.checkpoints.restore()
+        progress, began = self.progress, time.monotonic() - self.progress.seconds
+        saved_at = time.monotonic()
+        losses: list[torch.Tensor] = []
+        while not progress.stopped:
+            share = self.share_done()
+            losses.append(self.step(share))
+            progress.step += 1
+            progress.rows += self.options.batch_size * self.options.accumulate
+            progress.seconds = time.monotonic() - began
+            if self.validation_is_due(share, self.share_done()):
+                if not self.validate(losses):
+                    return self.fall_back()
+                losses = []
+            if time.monotonic() - saved_at > self.options.checkpoint_seconds and all_finite(losses):
+                self.checkpoints.save(progress.step)
+                saved_at = time.monotonic()
+        self.checkpoints.save(progress.step)
+        self.best_average.swap(self.inner) if "best" in progress.stopped else self.average.swap(self.inner)
+        return progress
+
+    def share_done(self) -> float:
+        by_steps = self.progress.step / self.options.steps if self.options.steps else 0.0
+        by_time = self.progress.seconds / self.options.seconds if self.options.seconds else 0.0
+        return min(1.0, max(by_steps, by_time))
+
+    def step(self, share: float) -> torch.Tensor:
+        """One optimiser step; returns the loss without waiting for it."""
+        options, total = self.options, torch.zeros(())
+        rate = options.learning_rate * learning_rate_at(share, options)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+        for part in range(options.accumulate):
+            with self.accelerator.accumulate(self.net):
+                loss = self.loss(self.progress.step * options.accumulate + part)
+                self.accelerator.backward(loss)
+                if self.accelerator.sync_gradients:
+                    self.accelerator.clip_grad_norm_(self.net.parameters(), options.clip)
+                for optimizer in self.optimizers:
+                    optimizer.step()
+                    optimizer.zero_grad()
+            total = total + loss.detach().cpu() / options.accumulate
+        self.average.update(self.inner)
+        return total
+
+    def loss(self, batch: int) -> torch.Tensor:
+        """Mean denoising loss of batch number `batch`."""
+        generator, device = step_generator(self.seed, batch, "train"), self.accelerator.device
+        rows = take_rows(
+            self.data.train, batch_index(count_rows(self.data.train), batch, self.options.batch_size, self.seed)
+        )
+        x, condition = self.codec.encode(rows), self.codec.condition(rows)
+        x, condition = self.augment(x, condition, self.options.augment, generator)
+        sigma = draw_sigmas(len(x), self.options.sigma_mean, self.options.sigma_sd, generator)
+        noise = torch.randn(x.shape, generator=generator)
+        keep = torch.rand(len(x), generator=generator) >= self.options.drop
+        condition = {name: value.to(device) for name, value in condition.items()}
+        moved = (x.to(device), condition, keep.to(device), noise.to(device), sigma.to(device))
+        return flow_loss(self.net, *moved).mean()
+
+    def validation_is_due(self, before: float, after: float) -> bool:
+        every = self.options.validate_every
+        return math.floor(before / every) < math.floor(after / every) or after >= 1
+
+    def validate(self, losses: list[torch.Tensor]) -> bool:
+        """Write a line of history, draw samples when it is time, decide whether to end. False: the loss is not finite."""
+        progress, options, share = self.progress, self.options, self.share_done()
+        train_loss = float(torch.stack(losses).mean())
+        if not math.isfinite(train_loss):
+            return False
+        self.average.swap(self.inner)
+        validation_loss, ratio = self.validation_loss(), None
+        if math.isfinite(validation_loss) and progress.looks < len(LOOKS) and share >= LOOKS[progress.looks] - 1e-9:
+            progress.looks = sum(share >= at - 1e-9 for at in LOOKS)
+            ratio = self.look(self.inner, progress.step)
+        self.average.swap(self.inner)
+        progress.history.append({
+            "step": progress.step, "seconds": round(progress.seconds, 2), "train_loss": train_loss,
+            "validation_loss": validation_loss, "nearest_ratio": ratio,
+        })  # fmt: skip
+        self.report(share, f"step {progress.step}, loss {train_loss:.4f}, validation {validation_loss:.4f}")
+        progress.stopped = self.reason_to_stop(validation_loss, ratio) or ("finished" if share >= 1 else "")
+        if validation_loss < progress.best:
+            progress.best, progress.since_best = validation_loss, 0
+            self.best_average.load_state_dict(self.average.state_dict())
+        else:
+            progress.since_best += 1
+        if options.early_stop.patience and progress.since_best >= options.early_stop.patience and share < 1:
+            progress.stopped = progress.stopped or "validation loss rose; the best weights so far are used"
+        return math.isfinite(validation_loss)
+
+    def reason_to_stop(self, validation_loss: float, ratio: float | None) -> str:
+        bound = self.options.early_stop.nearest_ratio
+        if ratio is not None and bound is not None and ratio < bound:
+            return f"nearest-neighbour ratio {ratio:.2f} fell below {bound}; the best weights so far are used"
+        return ""
+
+    @torch.no_grad()
+    def validation_loss(self) -> float:
+        """The denoising loss of validation rows, with the same noise each time."""
+        rows = take_rows(self.data.validation, slice(0, VALIDATION_ROWS))
+        return float(denoising_losses(self.net, self.codec, rows, self.seed, self.accelerator.device).mean())
+
+    def fall_back(self) -> Progress:
+        """End with the last good checkpoint: the loss is not finite any more."""
+        failed_at = self.progress.step
+        step = self.checkpoints.restore()
+        self.progress.stopped = (
+            f"the loss was not finite at step {failed_at}; the checkpoint of step {step} is used (a lower "
+            f"train.learning_rate than {self.options.learning_rate:g} may help)"
+        )
+        self.average.swap(self.inner)
+        return self.progress
+
+
+def all_finite(losses: list[torch.Tensor]) -> bool:
+    return not losses or bool(torch.isfinite(torch.stack(losses)).all())
+
+
+def batch_index(rows: int, batch: int, batch_size: int, seed: int) -> torch.Tensor:
+    """Row numbers of batch `batch`: each epoch is a permutation of its own, and batches run across epochs."""
+    places = range(batch * batch_size, (batch + 1) * batch_size)
+    return torch.stack([_permutation(rows, place // rows, seed)[place % rows] for place in places]).numpy()
+
+
+@lru_cache(maxsize=4)
+def _permutation(rows: int, epoch: int, seed: int) -> torch.Tensor:
+    return torch.randperm(rows, generator=step_generator(seed, epoch, "epoch"))
+
+
+@torch.no_grad()
+def denoising_losses(
+    net: nn.Module, codec: Codec, rows: Columns, seed: int, device: torch.device | str = "cpu", batch_size: int = 64
+) -> torch.Tensor:
+    """Denoising loss of each row, (N,), at σ = 0.1 … 0.9 with noise that belongs to the row's place."""
+    losses = []
+    for start in range(0, count_rows(rows), batch_size):
+        part = take_rows(rows, slice(start, start + batch_size))
+        x, condition = codec.encode(part).to(device), codec.condition(part)
+        condition = {name: value.to(device) for name, value in condition.items()}
+        noise = draw_noise(seed, range(start, start + len(x)), codec.shape).to(device)
+        levels = [
+            flow_loss(net, x, condition, None, noise, x.new_full((len(x),), s)) for s in (0.1, 0.3, 0.5, 0.7, 0.9)
+        ]
+        losses.append(torch.stack(levels).mean(0).cpu())
+    return torch.cat(losses)

@@ -1,0 +1,129 @@
+"""The records and protocols that every stage shares. Knows nothing of files, recipes or the order of the stages.
+
+A set of rows is a `Columns`: one array a column, all of the same length.
+
+    columns = {"image": np.zeros((5, 64, 64, 3), np.uint8), "mask": np.zeros((5, 64, 64), np.uint8)}
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+Columns = dict[str, np.ndarray]
+Condition = dict[str, torch.Tensor]
+
+
+def count_rows(columns: Columns) -> int:
+    return len(next(iter(columns.values()))) if columns else 0
+
+
+def take_rows(columns: Columns, index: Any) -> Columns:
+    """Rows `index` (integers, a slice or a boolean mask) of every column."""
+    return {name: values[index] for name, values in columns.items()}
+
+
+def join_rows(*parts: Columns) -> Columns:
+    """The rows of all parts, one after the other; the parts have the same columns."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where real rows come from; every field is printed in the dataset card."""
+
+    name: str
+    license: str
+    citation: str
+    labels: str  # who or what made the labels of the real rows
+    splits: str  # how train, validation and held-out rows were told apart
+    notes: tuple[str, ...] = ()  # what was left out or changed on reading, and why
+
+
+@dataclass(frozen=True)
+class Data:
+    """Real rows. `heldout` is only for the final measurement: no fit, threshold or choice may look at it."""
+
+    train: Columns
+    validation: Columns
+    heldout: Columns
+    classes: tuple[str, ...]
+    origin: Origin
+    ignore: int | None = None  # the mask value that means "not annotated"
+
+
+class Codec(Protocol):
+    """Rows <-> tensors of about unit variance."""
+
+    shape: tuple[int, ...]
+
+    def encode(self, columns: Columns) -> torch.Tensor:
+        """The generated column as float32 (B, *shape)."""
+
+    def condition(self, columns: Columns) -> Condition:
+        """What the denoiser is told about each row, by name."""
+
+    def decode(self, x: torch.Tensor, columns: Columns) -> Columns:
+        """`columns` (the conditions) together with the generated column."""
+
+    def describe(self, columns: Columns) -> np.ndarray:
+        """float32 (N, D): the generated column, reduced so that Euclidean distance tells copies from new rows."""
+
+
+class LabelGenerator(Protocol):
+    """Says what to draw: the condition columns of candidate rows."""
+
+    def draw(self, indices: np.ndarray) -> Columns:
+        """Condition columns of candidates `indices`. Row i depends on the recipe's seed and on i alone."""
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What a judge says of rows."""
+
+    features: np.ndarray  # float32 (N, D), for fidelity
+    agreement: np.ndarray  # float32 (N,), in [0, 1]: how well image and label fit together
+
+
+class Judge(Protocol):
+    """A model trained on real training rows alone, independent of the generator."""
+
+    reference: np.ndarray  # float32 (n_train,): out-of-fold agreement of the real training rows
+
+    def examine(self, columns: Columns) -> Opinion: ...
+
+    def save(self, folder: Any) -> None:
+        """safetensors and JSON only."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a learner reached on real rows."""
+
+    value: float  # the task's headline metric in [0, 1], larger is better
+    per_class: tuple[float, ...]  # nan where a class has no real row
+
+
+class Learner(Protocol):
+    """A small model of the kind a user would train on the dataset; it measures what rows are worth."""
+
+    metric: str  # such as "accuracy"
+    default_steps: int  # optimiser steps after which train-real has reached its plateau
+    default_batch_size: int
+    description: str  # one line for the card, such as "3-layer CNN, 94 k parameters, AdamW"
+
+    def measure(self, train: Columns, test: Columns, *, steps: int, batch_size: int, seed: int, augment: bool) -> Score:
+        """Train a fresh model on `train` for `steps` optimiser steps, then score it on `test`."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gates say of the candidates of one shard."""
+
+    scores: dict[str, np.ndarray]  # gate name -> float32 (N,)
+    rejected_by: np.ndarray  # object (N,): the first gate that refuses the row, or ""
+    reasons: np.ndarray  # object (N,): a sentence, or ""
+    seconds: dict[str, float] = field(default_factory=dict)  # gate name -> time spent

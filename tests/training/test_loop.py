@@ -1,0 +1,120 @@
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from synthgen.codecs.images import augment_images, fit_image_codec
+from synthgen.networks.unet import UNetOptions, build_unet
+from synthgen.training.loop import batch_index, train
+from synthgen.training.options import EarlyStopOptions, TrainOptions
+from synthgen.types import Data, Origin, take_rows
+
+OPTIONS = TrainOptions(
+    steps=12, seconds=None, batch_size=8, validate_every=0.25, precision="fp32", augment=("flip", "shift")
+)
+
+
+@pytest.fixture
+def data():
+    generator = np.random.Generator(np.random.Philox(0))
+    label = np.arange(60) % 3
+    image = (label[:, None, None, None] * 80 + generator.integers(0, 60, (60, 8, 8, 1))).astype(np.uint8)
+    rows = {"image": image, "label": label}
+    parts = [take_rows(rows, slice(*span)) for span in ((0, 40), (40, 50), (50, 60))]
+    return Data(*parts, ("a", "b", "c"), Origin("toy", "cc0-1.0", "", "", ""))
+
+
+def run(data, folder, options=OPTIONS, look=lambda net, step: None, net=None):
+    if net is None:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            net = build_unet((1, 8, 8), 3, "label", UNetOptions(widths=(8, 16), blocks=1))
+    codec = fit_image_codec(data.train, 3, "label")
+    result = train(net, codec, data, options, seed=0, folder=folder, augment=augment_images, look=look)
+    return net, result
+
+
+def weights(net):
+    return torch.cat([p.detach().flatten() for p in net.parameters()])
+
+
+def test_the_loss_falls(data, tmp_path):
+    _, result = run(data, tmp_path, OPTIONS.model_copy(update={"steps": 80}))
+    losses = [line["validation_loss"] for line in result.history]
+    assert losses[-1] < 0.8 * losses[0] and result.stopped == "finished" and result.step == 80
+
+
+def test_an_interrupted_training_ends_with_the_same_weights(data, tmp_path):
+    whole, _ = run(data, tmp_path / "whole")
+
+    class Stop(Exception):
+        pass
+
+    def interrupt(net, step):
+        if step >= 6:
+            raise Stop
+
+    options = OPTIONS.model_copy(update={"checkpoint_seconds": 1e-6})
+    with pytest.raises(Stop):
+        run(data, tmp_path / "cut", options, look=interrupt)
+    steps = sorted(int(path.name[5:]) for path in (tmp_path / "cut").glob("step-*"))
+    assert steps and max(steps) < 12
+    resumed, result = run(data, tmp_path / "cut", options)
+    assert torch.equal(weights(whole), weights(resumed)) and result.step == 12
+
+
+@pytest.mark.parametrize("damage", ["truncate", "alter"])
+def test_a_damaged_checkpoint_is_not_read(data, tmp_path, damage):
+    whole, _ = run(data, tmp_path, OPTIONS)
+    newest = sorted(tmp_path.glob("step-*"))[-1]
+    file = newest / "model.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content[:100] if damage == "truncate" else content)
+    again, _ = run(data, tmp_path, OPTIONS)
+    assert torch.equal(weights(whole), weights(again))
+
+
+def test_a_loss_that_is_not_finite_ends_with_the_last_good_checkpoint(data, tmp_path):
+    net, _ = run(data, tmp_path / "good", OPTIONS)
+    options = OPTIONS.model_copy(update={"steps": 40, "checkpoint_seconds": 1e-6})
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = build_unet((1, 8, 8), 3, "label", UNetOptions(widths=(8, 16), blocks=1))
+
+    def poison(current, step):
+        if step >= 20:
+            with torch.no_grad():
+                net.enter.weight.fill_(float("nan"))
+
+    # the look happens while the averages are in place; poisoning the optimiser's own weights needs the step after it
+    def look(current, step):
+        handle = net.register_forward_pre_hook(lambda *_: poison(current, step))
+        net.poisoned = handle
+
+    _, result = run(data, tmp_path / "bad", options, look=look, net=net)
+    assert "not finite" in result.stopped and 0 < result.step < 40
+    assert torch.isfinite(weights(net)).all()
+
+
+def test_memorisation_stops_the_training(data, tmp_path):
+    options = OPTIONS.model_copy(update={"early_stop": EarlyStopOptions(nearest_ratio=0.9)})
+    _, result = run(data, tmp_path, options, look=lambda net, step: 0.3 if step >= 6 else 1.0)
+    assert "nearest-neighbour ratio 0.30" in result.stopped and result.step < 12
+
+
+def test_each_epoch_shows_every_row_once():
+    seen = np.concatenate([batch_index(10, batch, 4, seed=1) for batch in range(5)])
+    assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
+    assert list(seen[:10]) != list(seen[10:])
+
+
+def test_accumulation_is_a_larger_batch(data, tmp_path):
+    plain = OPTIONS.model_copy(update={"steps": 3, "batch_size": 20, "augment": (), "drop": 0.0, "optimizer": "adamw"})
+    parts = plain.model_copy(update={"batch_size": 10, "accumulate": 2})
+    _, whole = run(data, tmp_path / "a", plain)
+    _, split = run(data, tmp_path / "b", parts)
+    assert whole.rows == split.rows
+    assert split.history[-1]["validation_loss"] == pytest.approx(whole.history[-1]["validation_loss"], rel=0.1)
+    shutil.rmtree(tmp_path / "a")
