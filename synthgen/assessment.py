@@ -39,7 +39,7 @@ def assess(
     learner = maker.task.learner(maker.data)
     options = options.model_copy(update={"batch_size": options.batch_size or learner.default_batch_size})
     steps = options.steps or learner.default_steps
-    told = {"learner": learner, "options": options, "steps": steps, "recall": _scores(run)}
+    told: dict[str, Any] = {"learner": learner, "options": options, "steps": steps, "recall": _scores(run)}
     gates = _refusals(harvest)
     active = [name for name in GATES if options.gates and harvest.selection and harvest.selection.rejected[name]]
     progress.stage("evaluate", (4 if options.baseline else 3) * options.seeds + len(active) + 2)

@@ -48,6 +48,7 @@ def deliver(
     """Write everything; the dataset folder appears whole, at the very end. Returns the report."""
     began = time.perf_counter()
     progress.stage("export")
+    place.log("export")
     folder = place.path / ".dataset.tmp"
     shutil.rmtree(folder, ignore_errors=True)
     features = harvest.maker.features()
@@ -63,8 +64,9 @@ def deliver(
     report["findings"] = state_findings(report)
     (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n")
     write_card(
-        folder / "README.md", report, recipe_yaml=recipe.yaml(), recipe_name=recipe.name, description=recipe.description,
-        features=features, origin=data.origin, hub_tags=task.hub_tags, license=recipe.export.license,
+        folder / "README.md", report, recipe_yaml=recipe.yaml(), recipe_name=recipe.name,
+        description=recipe.description, features=features, origin=data.origin, hub_tags=task.hub_tags,
+        license=recipe.export.license,
         tags=recipe.export.tags, split_sizes={SPLIT: _sizes(files)}, picture="assets/preview.png",
     )  # fmt: skip
     write_report(place.path / "report.html", report, pictures, recipe.yaml())
@@ -118,7 +120,7 @@ def _write_rejections(place: RunFolder, harvest: Harvest) -> None:
     path, schema = place.state / "rejections.parquet", harvest.maker.features().arrow_schema
     for name in ("gate", "reason"):
         schema = schema.append(pa.field(name, pa.string()))
-    temporary = path.with_suffix(".tmp")
+    temporary = path.with_name(f".{path.name}.tmp")
     with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
         for table in harvest.tables(harvest.gate != ""):
             dropped = [name for name in INTERNAL if name not in ("gate", "reason")]

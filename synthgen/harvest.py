@@ -68,7 +68,7 @@ class Harvest:
         if limit is not None:
             chosen = chosen & (np.cumsum(chosen) <= limit)
         task, data = self.maker.task, self.maker.data
-        wanted = [name for name in task.features(data)]
+        wanted = list(task.features(data))
         parts = [task.decode(table.select(wanted).to_pydict(), data) for table in self.tables(chosen)]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
@@ -90,7 +90,7 @@ class Harvest:
 def gather(
     maker: Maker, selection: Selection, run: RunFolder, *, shard_size: int, workers: int, cores: int, progress: Progress
 ) -> Harvest:
-    """Make shards, or take finished ones from the run's folder, and settle them in index order until there are enough."""
+    """Make shards, or take the finished ones, and settle them in index order until there are enough rows."""
     harvest, made, asked = Harvest(maker, run, shard_size, selection=selection), [0], [0]
     progress.stage("sample", selection.count)
 
@@ -118,6 +118,8 @@ def gather(
         _refuse_barren(harvest, selection)
     elapsed = time.perf_counter() - began
     run.log("sampled", made=made[0], shards=harvest.shards)
+    if not made[0]:  # all were there: what their making took is on disk
+        made[0], elapsed = harvest.shards, sum(harvest.seconds().values()) / workers
     harvest.throughput = run.recall(
         "throughput",
         lambda: _throughput(made[0] * shard_size, elapsed, before, _time_bare(maker, workers, cores)),
@@ -157,5 +159,5 @@ def _time_bare(maker: Maker, workers: int, cores: int) -> float:
 
 def _throughput(rows: int, seconds: float, before: float, after: float) -> dict[str, float]:
     bare = (before + after) / 2
-    rate = rows / seconds if rows else float("nan")
+    rate = rows / seconds
     return {"rows_per_second": rate, "denoiser_rows_per_second": bare, "efficiency": rate / bare}

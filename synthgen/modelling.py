@@ -93,19 +93,21 @@ def _train(
     with sealed_folder(place.model) as folder:
         save_pipeline(_copy(net, torch.device("cpu")), folder)
         (folder / HISTORY).write_text(json.dumps(facts, indent=1))
-    place.log("model", steps=result.step)
+    place.log("model", steps=result.step, stopped=result.stopped)
 
 
 def _copy(net: nn.Module, device: torch.device) -> Any:
     """The same weights in a net of its own, free of what the trainer wrapped around `forward`."""
-    copy = type(net).from_config(dict(net.config))  # type: ignore[attr-defined]
+    configured: Any = net
+    copy = type(configured).from_config(dict(configured.config))
     copy.load_state_dict(net.state_dict())
     return copy.to(device)
 
 
 def _keep_look(place: RunFolder, step: int, rows: Columns) -> None:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{name: values for name, values in rows.items() if values.dtype != object})
+    plain: dict[str, Any] = {name: values for name, values in rows.items() if values.dtype != object}
+    np.savez_compressed(buffer, **plain)
     write_whole(place.state / "looks" / f"step-{step:09d}.npz", buffer.getvalue())
 
 

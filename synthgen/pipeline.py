@@ -71,7 +71,7 @@ def run(
     """Make the dataset of a recipe in `folder`, or what is still missing of it. Raises UserError."""
     progress, workers = progress or Silent(), replicas or cores()
     with RunFolder(folder, recipe, fresh) as place:
-        if (place.state / "done").exists() and (place.dataset / "report.json").exists():
+        if place.is_finished():
             return RunResult(folder, json.loads((place.dataset / "report.json").read_text()))
         place.log("start")
         shop = open_workshop(recipe, place, progress)
@@ -113,6 +113,7 @@ def open_workshop(recipe: Recipe, place: RunFolder, progress: Progress) -> Works
     net, history = fit_model(recipe, place, task, data, codec, labels, descriptors, progress)
     progress.stage("judge")
     judge = task.fit_judge(data, recipe.seed, place.judges)
+    place.rest_on(history["model_sha256"])
     gates = Gates.fit(
         descriptors,
         codec.describe(data.validation),

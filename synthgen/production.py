@@ -1,7 +1,7 @@
 """How one shard is made: conditions → rows → annotations → scores → gates → encoded table.
 
-Making a shard is a pure function of (recipe, checkpoint, judge, range of indices). Whoever holds a `Maker`, a thread or a
-replica, can make any shard, and the bytes are the same.
+Making a shard is a pure function of (recipe, checkpoint, judge, range of indices). Whoever holds a `Maker`, a thread or
+a replica, can make any shard, and the bytes are the same.
 
     maker = Maker(...)
     table, seconds = maker.make(range(0, 256))

@@ -19,9 +19,12 @@ from typing import Any
 
 from .errors import UserError
 from .recipe import Recipe, difference
-from .storage import digest, remove_leftovers, write_whole
+from .storage import digest, digest_folder, is_same, remove_leftovers, write_whole
 
-OWN = ("state", "model", "judges", "labels", "dataset", "report.html")  # what `--fresh` may delete
+# What a run writes and `--fresh` may delete, in this order: what was made from something goes before it, so that a
+# deletion that is cut short leaves nothing whose making is unknown. The recipe goes last.
+OWN = ("preview.png", "report.html", "dataset", "state", "judges", "labels", "model")
+LAST = ("training", "source.txt", "recipe.json")  # of state/
 
 
 class RunFolder:
@@ -44,13 +47,14 @@ class RunFolder:
             raise UserError(
                 f"--out: another process is working in {str(self.path)!r}; wait for it or use another --out"
             ) from None
-        if self.fresh:
-            self._clear()
-        self._claim()
-        self.shards.mkdir(exist_ok=True)
-        for folder in (self.path, self.state, self.shards, self.judges, self.labels):
-            if folder.is_dir():
-                remove_leftovers(folder)
+        try:
+            if self.fresh:
+                self._clear()
+            self._claim()
+            self._tidy()
+        except BaseException:
+            self._lock.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -63,20 +67,36 @@ class RunFolder:
             strangers = sorted(entry.name for entry in self.path.iterdir() if entry.name not in OWN)
             if strangers:
                 raise UserError(
-                    f"--out: {str(self.path)!r} holds {strangers[0]!r} and is not a run's folder; name an empty or new one"
+                    f"--out: {str(self.path)!r} holds {strangers[0]!r} and is not a run's folder; name a new one"
                 )
 
     def _clear(self) -> None:
         for name in OWN:
-            entry = self.path / name
-            if name == "state":
-                for inner in entry.iterdir():
-                    if inner.name != "lock":
-                        shutil.rmtree(inner) if inner.is_dir() else inner.unlink()
-            elif entry.is_dir():
-                shutil.rmtree(entry)
-            else:
-                entry.unlink(missing_ok=True)
+            if name != "state":
+                _delete(self.path / name)
+                continue
+            for inner in self.state.iterdir():
+                if inner.name not in ("lock", *LAST):
+                    _delete(inner)
+        for name in LAST:
+            _delete(self.state / name)
+
+    def _tidy(self) -> None:
+        """Delete what interrupted writes left behind."""
+        self.shards.mkdir(exist_ok=True)
+        for name in (".", "state", "state/shards", "state/memory", "state/looks", "judges", "labels"):
+            if (self.path / name).is_dir():
+                remove_leftovers(self.path / name)
+        for name, files in self._known_makers().items():
+            if name != "model" and files != digest_folder(self.path / name):
+                _delete(self.path / name)
+
+    def _known_makers(self) -> dict[str, Any]:
+        try:
+            known: dict[str, Any] = json.loads((self.state / "makers.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return known
 
     def _claim(self) -> None:
         """Write the recipe down, or check that the folder was made from the same one."""
@@ -88,8 +108,8 @@ class RunFolder:
         if changed:
             more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
             raise UserError(
-                f"--out: {str(self.path)!r} was made with another recipe: {changed[0]}{more}; use --fresh to start over "
-                "or --out for another folder"
+                f"--out: {str(self.path)!r} was made with another recipe: {changed[0]}{more}; use --fresh to start "
+                "over or --out for another folder"
             )
 
     def expect(self, name: str, value: str, fix: str) -> None:
@@ -99,6 +119,29 @@ class RunFolder:
             write_whole(path, value)
         elif path.read_text() != value:
             raise UserError(f"{name}: it changed since this run began; {fix}")
+
+    def rest_on(self, model: str) -> None:
+        """Keep shards and measurements only if they were made with this model, judge and label generator.
+
+        One of those that was damaged is made again; bounded by time, a training then ends with other weights.
+        """
+        mark = {"model": model, "judges": digest_folder(self.judges), "labels": digest_folder(self.labels)}
+        known = self._known_makers()
+        if known and known != mark:
+            for made in ("done", "memory", "shards"):
+                _delete(self.state / made)
+            self.shards.mkdir()
+            self.log("made anew", what="shards")
+        if known != mark:
+            write_whole(self.state / "makers.json", json.dumps(mark, indent=1))
+
+    def is_finished(self) -> bool:
+        """Whether the dataset is there as it was written."""
+        try:
+            wanted = json.loads((self.state / "done").read_text())
+        except (OSError, ValueError):
+            return False
+        return is_same(self.dataset, {name: wanted[name] for name in wanted if _is_ours(name)})
 
     def log(self, event: str, **facts: Any) -> None:
         """One line in state/log.jsonl."""
@@ -112,7 +155,10 @@ class RunFolder:
         total: dict[tuple[int, float], float] = {}
         self.log("clock")
         for line in (self.state / "log.jsonl").read_text().splitlines():
-            entry = json.loads(line)
+            try:
+                entry = json.loads(line)
+            except ValueError:  # cut short by a full disk
+                continue
             process = entry["process"]
             if entry["event"] == "start":
                 begun[process] = entry["time"]
@@ -152,3 +198,15 @@ class RunFolder:
     def shard_seconds(self, number: int) -> dict[str, float]:
         seconds: dict[str, float] = json.loads(self.shard_path(number).with_suffix(".json").read_text())["seconds"]
         return seconds
+
+
+def _is_ours(name: str) -> bool:
+    # People may well write on the card; the rows and what was measured are ours.
+    return name == "report.json" or name.startswith("data/")
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

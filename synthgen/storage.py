@@ -87,6 +87,14 @@ def is_sound(folder: Path) -> bool:
         return False
 
 
+def is_same(folder: Path, digests: dict[str, str]) -> bool:
+    """Whether the named files (relative paths) are in the folder with those digests."""
+    try:
+        return all(digest(folder / name) == sha256 for name, sha256 in digests.items())
+    except OSError:
+        return False
+
+
 def remove_leftovers(folder: Path) -> None:
     """Delete what interrupted writes left behind in `folder`."""
     for pattern in (".*.tmp", ".*.old"):

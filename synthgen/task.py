@@ -16,7 +16,7 @@ from typing import Any
 
 from .errors import UserError
 from .options import Options
-from .types import Codec, Columns, Condition, Data, Judge, LabelGenerator, Learner
+from .types import Columns, Condition, Data, Judge, LabelGenerator, Learner
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Task:
     hub_tags: Mapping[str, Any]  # `task_categories` and the like, for the dataset card
 
     load: Callable[[Any, int], Data]  # (SourceOptions, seed)
-    codec: Callable[[Data, Any], Codec]  # (data, model options); its JSON state is saved with the model
-    network: Callable[[Data, Codec, Any], Any]  # (data, codec, model options) -> Denoiser
+    codec: Callable[[Data, Any], Any]  # (data, model options) -> Codec
+    network: Callable[[Data, Any, Any], Any]  # (data, codec, model options) -> Denoiser
     augment: Callable[[Any, Condition, tuple[str, ...], Any], tuple[Any, Condition]]  # (x, condition, names, generator)
     labels: Callable[
         [Data, Any, int, Path], LabelGenerator

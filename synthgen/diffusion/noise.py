@@ -1,7 +1,7 @@
 """Random numbers that belong to a row, whoever draws them and in whatever company.
 
-Philox (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") turns (key, counter) into random words without
-any state, so row i has the same numbers in every shard size, worker and process.
+Philox (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") turns (key, counter) into random words
+without any state, so row i has the same numbers in every shard size, worker and process.
 
     noise = draw_noise(seed=0, indices=[5, 6], shape=(3, 64, 64))
 """

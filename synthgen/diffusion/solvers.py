@@ -15,7 +15,7 @@ from .flow import Denoiser
 
 
 def schedule(steps: int, shift: float = 1.0) -> list[float]:
-    """`steps` + 1 values from 1 to 0: evenly spaced, then shifted, σ' = sσ / (1 + (s − 1)σ) (Esser et al. 2024, eq. 23)."""
+    """`steps` + 1 values from 1 to 0, even, then shifted: σ' = sσ / (1 + (s − 1)σ) (Esser et al. 2024, eq. 23)."""
     even = [1 - i / steps for i in range(steps + 1)]
     return [shift * s / (1 + (shift - 1) * s) for s in even]
 

@@ -77,7 +77,7 @@ class SmallTransformer(ModelMixin, ConfigMixin):  # type: ignore[misc]
 class TransformerBlock(nn.Module):
     """Self-attention with normalised queries and keys, then an MLP, each scaled, shifted and gated by what is told."""
 
-    def __init__(self, width: int, head: int = 32) -> None:
+    def __init__(self, width: int, head: int = 64) -> None:
         super().__init__()
         self.heads = max(1, width // head)
         self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
@@ -96,4 +96,15 @@ class TransformerBlock(nn.Module):
         b, n, c = x.shape
         q, k, v = self.qkv(x).view(b, n, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
         q, k = F.rms_norm(q, q.shape[-1:]), F.rms_norm(k, k.shape[-1:])
-        return self.out(F.scaled_dot_product_attention(q, k, v.to(q.dtype)).transpose(1, 2).reshape(b, n, c))
+        return self.out(attend(q, k, v.to(q.dtype)).transpose(1, 2).reshape(b, n, c))
+
+
+def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    """softmax(q kᵀ / sqrt(d)) v for (B, heads, N, d).
+
+    Written out for training on a CPU, where torch's fused kernel is several times slower backwards at these sizes.
+    """
+    if q.is_cuda or not torch.is_grad_enabled():
+        return F.scaled_dot_product_attention(q, k, v)
+    weights = (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).softmax(-1)
+    return weights.to(v.dtype) @ v

@@ -1,7 +1,7 @@
 """A small U-Net denoiser for images, conditioned on a class, on a mask, or on nothing.
 
-Pixels are folded into channels first (pixel-unshuffle), so the convolutions run on a coarse grid with enough channels to
-be worth a CPU's or GPU's while; long skips carry the detail. Attention, when asked for, sits on the coarsest grid alone.
+Pixels are folded into channels first (pixel-unshuffle), so the convolutions run on a coarse grid with enough channels
+to be worth a CPU's or GPU's while; long skips carry the detail. Attention, when asked for, sits on the coarsest grid.
 
     net = SmallUNet(channels=3, size=(64, 64), patch=4, widths=(64, 128), classes=3, condition="mask")
     x_hat = net(x, sigma, {"mask": mask})
@@ -29,7 +29,7 @@ class UNetOptions(Options):
     base: Literal[None] = None
     """A pretrained model to start from; this version trains from scratch only: null."""
     patch: int | None = Field(None, ge=1, le=16)
-    """Pixels folded into channels, each way; null: 1 up to 16 pixels, 2 up to 32, else 4. Larger is faster and coarser."""
+    """Pixels folded into channels, each way; null: 1 up to 16 pixels, 2 up to 32, else 4. Larger is faster."""
     widths: tuple[Annotated[int, Field(ge=8, le=4096, multiple_of=8)], ...] = Field(
         (64, 128), min_length=1, max_length=6
     )
@@ -95,9 +95,10 @@ class SmallUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
                 width = next_width
             for _ in range(blocks + 1):
                 self.up.append(Block(width + skips.pop(), width, embedding))
-        self.leave = nn.Sequential(nn.GroupNorm(8, width), nn.SiLU(), nn.Conv2d(width, channels * fold, 3, padding=1))
-        nn.init.zeros_(self.leave[2].weight)
-        nn.init.zeros_(self.leave[2].bias)
+        last = nn.Conv2d(width, channels * fold, 3, padding=1)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)  # type: ignore[arg-type]
+        self.leave = nn.Sequential(nn.GroupNorm(8, width), nn.SiLU(), last)
 
     def forward(
         self, x: torch.Tensor, sigma: torch.Tensor, condition: Condition, keep: torch.Tensor | None = None

@@ -15,7 +15,7 @@ from ..types import Condition
 
 
 class RowPipeline(DiffusionPipeline):  # type: ignore[misc]
-    """A denoiser and diffusers' flow-matching Euler scheduler. `synthgen` itself samples with fewer steps (`Sampler`)."""
+    """A denoiser and diffusers' flow-matching Euler scheduler. `synthgen` itself takes fewer steps (`Sampler`)."""
 
     def __init__(self, denoiser: ModelMixin, scheduler: FlowMatchEulerDiscreteScheduler) -> None:
         super().__init__()

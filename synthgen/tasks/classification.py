@@ -1,4 +1,4 @@
-"""Image classification: an image and its class. The class is what is asked for, so the label is right by construction."""
+"""Image classification: an image and its class. The class comes first, so the label is right by construction."""
 
 from typing import Any
 
@@ -10,7 +10,8 @@ from ..codecs.images import ImageCodec, augment_images, fit_image_codec
 from ..evaluation.learners import ImageClassifierLearner
 from ..export.parquet import decode_png, encode_png
 from ..judges.classifier import fit_classifier_judge
-from ..labels.class_mix import ClassConditionOptions, build_class_mix
+from ..labels.class_mix import build_class_mix
+from ..labels.options import ClassConditionOptions
 from ..networks.unet import SmallUNet, UNetOptions, build_unet
 from ..sources import load_labelled_images
 from ..task import Task

@@ -13,8 +13,9 @@ from ..evaluation.learners import ImageSegmenterLearner
 from ..evaluation.pictures import class_colours, overlay_mask
 from ..export.parquet import decode_png, encode_png
 from ..judges.segmenter import fit_segmenter_judge
-from ..labels.masks import MaskConditionOptions, build_masks
+from ..labels.masks import build_masks
 from ..labels.objects import annotate_masks
+from ..labels.options import MaskConditionOptions
 from ..networks.unet import SmallUNet, UNetOptions, build_unet
 from ..sources import load_masked_images
 from ..task import Task

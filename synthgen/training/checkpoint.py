@@ -1,7 +1,7 @@
 """Checkpoints from which an interrupted training goes on as if nothing had happened.
 
-A checkpoint is accelerate's `save_state` in a sealed folder: weights as safetensors, optimisers, the moving average, and
-where the training stands. Random numbers need no saving: they follow from the seed and the step.
+A checkpoint is accelerate's `save_state` in a sealed folder: weights as safetensors, optimisers, the moving average,
+and where the training stands. Random numbers need no saving: they follow from the seed and the step.
 
     checkpoints = Checkpoints(folder, accelerator)
     step = checkpoints.restore()

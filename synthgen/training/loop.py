@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import nn
@@ -106,7 +107,7 @@ class Training:
                 if not self.validate(losses):
                     return self.fall_back()
                 losses = []
-            if time.monotonic() - saved_at > self.options.checkpoint_seconds and all_finite(losses):
+            if time.monotonic() - saved_at > self.options.checkpoint_seconds and self.is_finite(losses):
                 self.checkpoints.save(progress.step)
                 saved_at = time.monotonic()
         self.checkpoints.save(progress.step)
@@ -158,7 +159,7 @@ class Training:
         return math.floor(before / every) < math.floor(after / every) or after >= 1
 
     def validate(self, losses: list[torch.Tensor]) -> bool:
-        """Write a line of history, draw samples when it is time, decide whether to end. False: the loss is not finite."""
+        """Write a line of history, draw samples if it is time, decide whether to end. False: the loss is not finite."""
         progress, options, share = self.progress, self.options, self.share_done()
         train_loss = float(torch.stack(losses).mean())
         if not math.isfinite(train_loss):
@@ -196,6 +197,10 @@ class Training:
         rows = take_rows(self.data.validation, slice(0, VALIDATION_ROWS))
         return float(denoising_losses(self.net, self.codec, rows, self.seed, self.accelerator.device).mean())
 
+    def is_finite(self, losses: list[torch.Tensor]) -> bool:
+        """Whether a checkpoint would be a good one; the last step may have spoilt the weights after a finite loss."""
+        return all(bool(torch.isfinite(tensor).all()) for tensor in [*losses, *self.inner.parameters()])
+
     def fall_back(self) -> Progress:
         """End with the last good checkpoint: the loss is not finite any more."""
         failed_at = self.progress.step
@@ -208,11 +213,7 @@ class Training:
         return self.progress
 
 
-def all_finite(losses: list[torch.Tensor]) -> bool:
-    return not losses or bool(torch.isfinite(torch.stack(losses)).all())
-
-
-def batch_index(rows: int, batch: int, batch_size: int, seed: int) -> torch.Tensor:
+def batch_index(rows: int, batch: int, batch_size: int, seed: int) -> np.ndarray:
     """Row numbers of batch `batch`: each epoch is a permutation of its own, and batches run across epochs."""
     places = range(batch * batch_size, (batch + 1) * batch_size)
     return torch.stack([_permutation(rows, place // rows, seed)[place % rows] for place in places]).numpy()

@@ -50,10 +50,10 @@ def build_optimizers(net: nn.Module, options: TrainOptions) -> list[torch.optim.
         hidden = []
     chosen = {id(p) for p in hidden}
     rest = [p for _, p in named if id(p) not in chosen]
-    common = {"lr": options.learning_rate, "weight_decay": options.weight_decay}
-    optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, betas=(0.9, 0.99), eps=1e-8, **common)]
+    rate, decay = options.learning_rate, options.weight_decay
+    optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=rate, weight_decay=decay, betas=(0.9, 0.99))]
     if hidden:
-        optimizers.append(KernelMuon(hidden, adjust_lr_fn="match_rms_adamw", **common))
+        optimizers.append(KernelMuon(hidden, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
     return optimizers
 
 

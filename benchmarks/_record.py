@@ -1,0 +1,257 @@
+"""What every measurement shares: the bars, the runs it asks of `synthgen`, the table on the screen and the JSON.
+
+It knows the bars that the README quotes and how a result is kept; it measures nothing.
+
+    options = command_line("digits", __doc__).parse_args()
+    run = make_run("digits", "classification", options)
+    write("digits", [judge("digits.gap", 0.5, 0.1)], options, {"report": run.report})
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from statistics import stdev
+from typing import Any
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+RUNS = HERE / "runs"
+RESULTS = HERE / "results"
+RECIPES = ROOT / "recipes"
+PACKAGES = ("synthgen", "torch", "diffusers", "accelerate", "datasets", "pyarrow", "numpy", "pydantic", "typer")
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What a measurement must reach."""
+
+    title: str
+    sign: str  # how the measured value must stand to the limit: ≤, ≥ or >
+    limit: float
+    unit: str = ""
+    digits: int = 3
+    aim: float | None = None
+
+
+BARS = {
+    "tissue.seconds": Bar("tissue: `synthgen run` to 2,000 rows with their report, seconds", "≤", 300, " s", 0),
+    "tissue.ratio": Bar("tissue: train-synthetic ÷ train-real, mIoU", "≥", 0.97),
+    "tissue.gain": Bar("tissue: train-both − train-real, mIoU", "≥", 0, "", 4),
+    "tissue.efficiency": Bar("tissue: efficiency of sampling", "≥", 0.85),
+    "nuclei.ratio": Bar("nuclei: train-synthetic ÷ train-real, foreground IoU", "≥", 0.90),
+    "nuclei.gain": Bar("nuclei, 10 real images: train-both − train-real, mIoU", ">", 0, "", 4),
+    "digits.gap": Bar("digits: train-real − train-synthetic accuracy, 5,000 rows", "≤", 0.7, " points", 2),
+    "digits.gain": Bar("digits: train-both − train-real accuracy", "≥", 0, " points", 2),
+    "digits.efficiency": Bar("digits: efficiency of sampling", "≥", 0.85),
+    "fashion.gap": Bar("Fashion-MNIST: train-real − train-synthetic accuracy, 10,000 rows", "≤", 8, " points", 2, 4),
+    "speed.segmentation": Bar("tissue: rows/s ÷ rows/s of a 50-step fp32 diffusers pipeline", "≥", 4, "×", 2),
+    "speed.classification": Bar("digits: rows/s ÷ rows/s of a 50-step fp32 diffusers pipeline", "≥", 4, "×", 2),
+    "memory.ratio": Bar("peak memory of sampling 20,000 rows ÷ 2,000 rows", "≤", 1.1),
+    "startup.ratio": Bar("`synthgen --help` ÷ `python -c 'import typer'`, wall time", "≤", 1.5),
+}
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A value against its bar. `sd` is over what `spread_over` names; None where there is one value only."""
+
+    key: str
+    title: str
+    value: float
+    sd: float | None
+    spread_over: str
+    bar: str
+    met: bool
+    note: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run of `synthgen run` and the wall time of the command."""
+
+    folder: Path
+    seconds: float
+    report: dict[str, Any]
+
+    def values(self, kind: str) -> list[float]:
+        """Scores by learner seed after training on `real`, `synthetic` or `both` rows."""
+        return list(self.report["utility"][f"train_{kind}_test_real"]["values"])
+
+    def class_values(self, kind: str, number: int) -> list[float]:
+        """The same for one class; the run keeps every learner's score in its state folder."""
+        seeds = range(self.report["utility"]["seeds"])
+        kept = [self.folder / "state" / "memory" / f"score-train_{kind}-{seed}.json" for seed in seeds]
+        return [float(json.loads(path.read_text())["per_class"][number]) for path in kept]
+
+
+def command_line(
+    name: str, about: str, *, recipe: bool = True, out: bool = True, data: Path | None = None
+) -> argparse.ArgumentParser:
+    """The words that the measurements share: --set where a recipe is run, --out for its folder, --data with its default."""
+    parser = argparse.ArgumentParser(
+        prog=f"benchmarks/{name}.py", description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.set_defaults(changes=[], out=None)
+    if recipe:
+        parser.add_argument(
+            "--set", dest="changes", metavar="A.B=C", action="append", default=[],
+            help="change a field of the recipe; the result then counts as a try and stays out of benchmarks/results",
+        )  # fmt: skip
+    if out:
+        parser.add_argument("--out", type=Path, help="folder of the run; default: below benchmarks/runs")
+    if data:
+        parser.add_argument("--data", type=Path, default=data, help=f"default: {data}")
+    return parser
+
+
+def refuse(sentence: str) -> None:
+    """Leave with exit code 2: the measurement cannot be made here."""
+    print(f"{Path(sys.argv[0]).name}: {sentence}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def need_data(folder: Path, origin: str) -> Path:
+    """The folder, absolute; leaves with a sentence if its Parquet files are not there."""
+    if not (folder / "train.parquet").is_file():
+        refuse(f"--data: {str(folder)!r} has no train.parquet; this measurement needs {origin}")
+    return folder.resolve()
+
+
+def synthgen(*words: str) -> list[str]:
+    """The command as a user has it; from a checkout that is not installed, as a module."""
+    script = Path(sys.executable).with_name("synthgen")
+    return [*([str(script)] if script.is_file() else [sys.executable, "-m", "synthgen"]), *words]
+
+
+def environment() -> dict[str, str]:
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    return {**os.environ, "PYTHONPATH": path}
+
+
+def default_folder(name: str, options: argparse.Namespace) -> Path:
+    """Where a run of this measurement lies; tries lie apart."""
+    return options.out or (RUNS / "tries" / name if options.changes else RUNS / name)
+
+
+def make_run(name: str, recipe: str, options: argparse.Namespace, *own: str, keep: bool = False) -> Run:
+    """`synthgen run` from the beginning, with the measurement's `own` changes and those of the user, and its report.
+
+    With `keep`, a finished run in the folder is taken as it is. Leaves with the command's exit code if it fails.
+    """
+    folder = default_folder(name, options)
+    changes = [word for change in (*own, *options.changes) for word in ("--set", change)]
+    words = [str(RECIPES / f"{recipe}.yaml"), *changes, "--out", str(folder), *([] if keep else ["--fresh"])]
+    command = synthgen("run", *words)
+    print("$ " + shlex.join(command), flush=True)
+    began = time.perf_counter()
+    code = subprocess.run(command, env=environment()).returncode
+    seconds = time.perf_counter() - began
+    if code:
+        raise SystemExit(code)
+    return Run(folder, seconds, json.loads((folder / "dataset" / "report.json").read_text()))
+
+
+def judge(
+    key: str, value: float, sd: float | None = None, over: str = "learner seeds", *, note: str = "", only: bool = True
+) -> Measure:
+    """`value` against the bar of that name; `only`: what else must hold for the bar to be met."""
+    bar = BARS[key]
+    stands = {"≤": value <= bar.limit, "≥": value >= bar.limit, ">": value > bar.limit}[bar.sign]
+    if bar.aim is not None:
+        note = "; ".join(filter(None, [note, f"the aim of {bar.aim:g} is {'met' if value <= bar.aim else 'missed'}"]))
+    spread = None if sd is None or math.isnan(sd) else sd
+    text = f"{bar.sign} {bar.limit:g}{bar.unit}"
+    return Measure(key, bar.title, value, spread, over if spread is not None else "", text, stands and only, note)
+
+
+def ratio(above: Sequence[float], below: Sequence[float]) -> tuple[float, float | None]:
+    """Mean ÷ mean, and the sd of the ratios of each seed."""
+    return sum(above) / sum(below), spread([a / b for a, b in zip(above, below, strict=True)])
+
+
+def difference(first: Sequence[float], second: Sequence[float]) -> tuple[float, float | None]:
+    """Mean of first − second by seed, and its sd."""
+    gaps = [a - b for a, b in zip(first, second, strict=True)]
+    return sum(gaps) / len(gaps), spread(gaps)
+
+
+def spread(values: Sequence[float]) -> float | None:
+    return stdev(values) if len(values) > 1 else None
+
+
+def show(measure: Measure) -> str:
+    """The value with its spread and unit, as tables print it."""
+    bar = BARS[measure.key]
+    told = f"{measure.value:.{bar.digits}f}" + ("" if measure.sd is None else f" ± {measure.sd:.{bar.digits}f}")
+    return told + bar.unit
+
+
+def write(
+    name: str, measures: Sequence[Measure], options: argparse.Namespace, details: dict[str, Any], tried: bool = False
+) -> None:
+    """Print the table and write the JSON: benchmarks/results/<name>.json, or beside the run if it was only a try."""
+    tried = tried or bool(options.changes)
+    folder = RUNS / "tries" if tried else RESULTS
+    folder.mkdir(parents=True, exist_ok=True)
+    record = {
+        "benchmark": name,
+        "measurement": not tried,  # False: made with changed settings, so that it says nothing about the bars
+        "command": shlex.join(["python", f"benchmarks/{name}.py", *sys.argv[1:]]),
+        "overrides": options.changes,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "measures": [asdict(measure) for measure in measures],
+        "details": details,
+        "versions": versions(),
+        "hardware": hardware(),
+    }
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    rows = [(m.title.replace("`", ""), m.bar, show(m), "met" if m.met else "MISSED", m.note) for m in measures]
+    print("\n" + table(("measure", "bar", "measured", "", "note"), rows))
+    shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+    print(f"\n{'a try, not a measurement' if tried else 'written'}: {shown}")
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns aligned to the left, two spaces apart."""
+    lines = [list(head), *map(list, rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    lines.insert(1, ["-" * width for width in widths])
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+
+
+def versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def hardware() -> dict[str, Any]:
+    """The processor, what of it we may use, and how busy it was: a loaded machine makes times longer."""
+    facts = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    name = next((line.partition(":")[2].strip() for line in facts.splitlines() if line.startswith("model name")), "")
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": name or platform.processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "load_average": [round(load, 2) for load in os.getloadavg()],
+        "threads_set": {key: os.environ[key] for key in ("OMP_NUM_THREADS", "MKL_NUM_THREADS") if key in os.environ},
+        "nice": os.nice(0),
+    }
