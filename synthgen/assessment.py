@@ -28,6 +28,12 @@ from .types import Columns, Judge, Score, count_rows, take_rows
 
 MOST_ROWS = 100_000  # synthetic rows held in memory for the learners
 SAMPLE = 5000  # rows of each kind for fidelity and privacy
+EXPLANATIONS = {
+    "agreement": "a judge trained on real rows alone doubts that the row fits its label",
+    "copies": "the row lies closer to one training row than unseen real rows do",
+    "duplicates": "the row repeats an earlier accepted row",
+    "quota": "the row's class already has the share that was asked for",
+}
 MEMBERS = 500  # rows of each kind for the membership test
 
 
@@ -73,8 +79,14 @@ def _scores(run: RunFolder) -> Callable[[str, Callable[[], Score]], Score]:
 def _refusals(harvest: Harvest) -> dict[str, dict[str, Any]]:
     """Per gate: rows refused and seconds spent; `worth` is filled in where it was measured."""
     assert harvest.selection is not None
-    rejected, seconds = harvest.selection.rejected, harvest.selection.seconds
-    return {name: {"rejected": rejected[name], "seconds": seconds[name], "worth": None} for name in GATES}
+    rejected, alone, shared = harvest.selection.rejected, harvest.seconds(), harvest.selection.seconds
+    return {
+        name: {
+            "rejected": rejected[name], "seconds": alone.get(f"gate {name}", 0.0) + shared[name],
+            "explanation": EXPLANATIONS[name], "worth": None,
+        }
+        for name in GATES
+    }  # fmt: skip
 
 
 def _rows_without(harvest: Harvest, gate: str, count: int) -> Columns:

@@ -132,9 +132,13 @@ def _pictures(place: RunFolder, task: Task, data: Data, harvest: Harvest) -> dic
     def drawn(chosen: np.ndarray, limit: int) -> list[tuple[Image.Image, str]]:
         if not chosen.any():
             return []
-        images = task.draw(harvest.rows(chosen, limit), data)
+        rows = harvest.rows(chosen, limit)
+        labels = [data.classes[i] for i in rows["label"]] if "label" in rows else [""] * count_rows(rows)
         facts = harvest.provenance(chosen, limit)
-        return [(image, _caption(fact)) for image, fact in zip(images, facts, strict=True)]
+        return [
+            (image, _caption(fact, label))
+            for image, fact, label in zip(task.draw(rows, data), facts, labels, strict=True)
+        ]
 
     looks = [(step, task.draw(take_rows(rows, slice(0, 8)), data)) for step, rows in read_looks(place)]
     refused = {gate: drawn(harvest.gate == gate, REJECTED_ROWS) for gate in dict.fromkeys(harvest.gate) if gate}
@@ -147,8 +151,9 @@ def _pictures(place: RunFolder, task: Task, data: Data, harvest: Harvest) -> dic
     }
 
 
-def _caption(fact: dict[str, Any]) -> str:
-    return f"row {fact['provenance']['index']}" + (f": {fact['reason']}" if fact["reason"] else "")
+def _caption(fact: dict[str, Any], label: str) -> str:
+    row = f"row {fact['provenance']['index']}"
+    return ": ".join(part for part in (row, label, fact["reason"]) if part)
 
 
 def _varied(task: Task, rows: Columns, data: Data, limit: int) -> Columns:

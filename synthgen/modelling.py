@@ -88,7 +88,7 @@ def _train(
         progress.note(f"training ended early: {result.stopped}")
     facts = {
         "steps": result.step, "rows_seen": result.rows, "seconds": result.seconds, "stopped": result.stopped,
-        "history": result.history, "wall_seconds": time.monotonic() - began,
+        "best_step": result.best_step, "history": result.history, "wall_seconds": time.monotonic() - began,
     }  # fmt: skip
     with sealed_folder(place.model) as folder:
         save_pipeline(_copy(net, torch.device("cpu")), folder)

@@ -65,7 +65,8 @@ class Maker:
         return names + (("copy_distance", "copy_ratio") if self.gates.copies else ())
 
     def make(self, indices: range) -> tuple[pa.Table, dict[str, float]]:
-        """The candidates `indices`, refused ones among them, and the seconds each stage took.
+        """The candidates `indices`, refused ones among them, and the seconds each stage and each
+        gate took.
 
         Behind the features stand `gate` and `reason` (empty: passed) and `descriptor` (float32 bytes), for the
         decisions that need the other rows.
@@ -79,13 +80,18 @@ class Maker:
             rows = self.task.annotate(rows, self.data)
         with clock.stage("gate"):
             descriptors = self.sampler.codec.describe(rows)
+            began = time.perf_counter()
             opinion = self.judge.examine(rows) if self.gates.agreement else None
+            asked = time.perf_counter() - began
             verdict = self.gates.judge_rows(opinion, descriptors, rows.get("label"))
         with clock.stage("encode"):
             encoded = self.task.encode(rows, self.data)
             encoded["provenance"] = self._provenance(numbers, verdict)
             table = rows_to_table(encoded, self.features(), self._internal(verdict, descriptors, rows))
-        return table, clock.seconds
+        spent = {f"gate {name}": seconds for name, seconds in verdict.seconds.items()}
+        if opinion is not None:
+            spent["gate agreement"] += asked
+        return table, {**clock.seconds, **spent}
 
     def _provenance(self, numbers: np.ndarray, verdict: Verdict) -> list[dict[str, Any]]:
         scores = {name: verdict.scores[name].tolist() for name in self.score_names()}

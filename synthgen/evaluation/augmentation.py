@@ -21,13 +21,14 @@ def vary_labelled(x: Tensor, labels: Tensor, generator: Generator) -> tuple[Tens
     turn = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], 1).view(-1, 2, 2)
     sides = torch.tensor([x.shape[-1], x.shape[-2]], dtype=torch.float32)  # a turn is one in pixels, not in shares
     grid = _grid(x, turn * sides / sides[:, None] / zoom[:, None, None], shift)
-    return _jitter(_warp(x, grid), generator, colour=0.0), labels
+    return _jitter(_warp(x, grid), generator), labels
 
 
 def vary_masked(x: Tensor, mask: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-    """An element of the dihedral group, scale by 0.8 to 1.25, a small elastic warp, and jitter of light and colour.
+    """An element of the dihedral group, scale by 0.8 to 1.25, and a small elastic warp.
 
-    x: (B, C, H, W) in [-1, 1]; mask: (B, H, W), integer. Images that are not square are flipped but not turned.
+    No jitter of light or colour: where masks follow from colours it is poison (tissue, validation: mIoU 0.83 with
+    jitter of 0.2, 0.94 of 0.05, 0.95 of none), and a weak baseline would flatter the synthetic rows. x: (B, C, H, W) in [-1, 1]; mask: (B, H, W), integer. Images that are not square are flipped but not turned.
     """
     rows, square = len(x), x.shape[-1] == x.shape[-2]
     sign = 1.0 - 2.0 * torch.randint(2, (rows, 2), generator=generator)
@@ -40,7 +41,7 @@ def vary_masked(x: Tensor, mask: Tensor, generator: Generator) -> tuple[Tensor, 
     bend = torch.randn(rows, 2, 4, 4, generator=generator) * 0.02
     grid = grid + F.interpolate(bend, x.shape[-2:], mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
     turned = _warp(mask[:, None].float(), grid, mode="nearest").squeeze(1).long()
-    return _jitter(_warp(x, grid), generator, colour=0.1), turned
+    return _warp(x, grid), turned
 
 
 def _uniform(x: Tensor, generator: Generator, reach: float) -> Tensor:
@@ -57,8 +58,7 @@ def _warp(x: Tensor, grid: Tensor, mode: str = "bilinear") -> Tensor:
     return F.grid_sample(x, grid, mode=mode, padding_mode="reflection", align_corners=False)
 
 
-def _jitter(x: Tensor, generator: Generator, colour: float) -> Tensor:
-    """Contrast by up to 20 %, brightness by up to 0.2 and each channel by up to `colour`, within [-1, 1]."""
+def _jitter(x: Tensor, generator: Generator) -> Tensor:
+    """Contrast by up to 20 % and brightness by up to 0.2; stays in [-1, 1]."""
     contrast, light = 1 + _uniform(x, generator, 0.2), _uniform(x, generator, 0.2)
-    tint = (2 * torch.rand(len(x), x.shape[1], generator=generator) - 1) * colour
-    return (x * contrast[:, None, None, None] + (light[:, None] + tint)[:, :, None, None]).clamp(-1, 1)
+    return (x * contrast[:, None, None, None] + light[:, None, None, None]).clamp(-1, 1)

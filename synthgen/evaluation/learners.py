@@ -33,13 +33,13 @@ class ImageClassifierLearner:
         self.build = partial(Classifier, channels, size, self.classes)
         self.default_steps, self.default_batch_size = (400, 32) if size <= 12 else (1000, 64)
         self.description = (
-            f"residual CNN, {count_parameters(self.build())}, AdamW with a one-cycle rate; augmented: turns up to "
+            f"residual CNN, {count_parameters(self.build())}, Muon and AdamW; augmented: turns up to "
             "15 degrees, shifts up to 10 %, scale, brightness and contrast, no flips"
         )
 
     def measure(self, train: Columns, test: Columns, *, steps: int, batch_size: int, seed: int, augment: bool) -> Score:
         """Accuracy over all rows of `test`, and of each class (recall); columns image and label."""
-        schedule = Schedule(steps, batch_size, rate=1e-2)
+        schedule = Schedule(steps, batch_size)
         targets = as_targets(train["label"])
         vary = vary_labelled if augment else None
         net = fit(self.build(), train["image"], targets, schedule, seed=seed, augment=vary)
@@ -59,8 +59,8 @@ class ImageSegmenterLearner:
         self.build = partial(Segmenter, images.shape[3] if images.ndim == 4 else 1, self.classes)
         self.default_steps, self.default_batch_size = 400, 16
         self.description = (
-            f"U-Net, {count_parameters(self.build())}, AdamW with a one-cycle rate; augmented: turns and flips of the "
-            "square, scale, small elastic warps, brightness, contrast and colour"
+            f"U-Net, {count_parameters(self.build())}, Muon and AdamW; augmented: turns and flips of the "
+            "square, scale, small elastic warps"
         )
 
     def measure(self, train: Columns, test: Columns, *, steps: int, batch_size: int, seed: int, augment: bool) -> Score:
@@ -68,7 +68,7 @@ class ImageSegmenterLearner:
 
         A class with no pixel in `test` is nan and left out of the mean. Pixels with the ignore value count nowhere.
         """
-        schedule = Schedule(steps, batch_size, rate=2e-2)
+        schedule = Schedule(steps, batch_size, rate=2e-2, muon_rate=0.1, frozen=0.5)
         targets = as_targets(train["mask"], self.ignore)
         vary = vary_masked if augment else None
         net = fit(self.build(), train["image"], targets, schedule, seed=seed, augment=vary)

@@ -46,7 +46,7 @@ def fit_classifier_judge(data: Data, seed: int, folder: Path | None) -> Classifi
     images, labels = data.train["image"], data.train["label"]
     mark = fingerprint(data, seed, "label")
     channels = images.shape[3] if images.ndim == 4 else 1
-    architecture = {"channels": channels, "size": max(images.shape[1:3]), "classes": len(data.classes), "width": 32}
+    architecture = {"channels": channels, "size": max(images.shape[1:3]), "classes": len(data.classes)}
     build = partial(Classifier, **architecture)
     found = read(folder, mark, build) if folder is not None else None
     if found is not None:
@@ -66,7 +66,7 @@ def choose_schedule(rows: int) -> Schedule:
     """Twelve passes over the rows, at least 12,800 images and at most 64,000."""
     shown = min(max(12 * rows, 12_800), 64_000)
     batch_size = 32 if shown < 25_600 else 64
-    return Schedule(shown // batch_size, batch_size, rate=1e-2)
+    return Schedule(shown // batch_size, batch_size)
 
 
 def probability(logits: Tensor, targets: Tensor, temperature: float) -> Tensor:

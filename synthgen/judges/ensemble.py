@@ -27,7 +27,7 @@ from ..networks.vision import Classifier, Segmenter
 from ..storage import digest_bytes, write_whole
 from ..types import Data
 
-VERSION = 1
+VERSION = 1  # of the networks and their training: whoever changes them raises it
 FOLDS = 2
 Net = Classifier | Segmenter
 Build = Callable[[], Net]
@@ -125,10 +125,10 @@ def read(folder: Path, wanted: str, build: Build) -> tuple[Record, Ensemble, np.
             return None
         names = ("fingerprint", "architecture", "seed", "temperature")
         record = Record(classes=tuple(described["classes"]), **{name: described[name] for name in names})
-    except (OSError, ValueError, KeyError, TypeError):
+        tensors = load_tensors(weights)
+        return record, Ensemble(_restore(tensors, build)), tensors["reference"].numpy()
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError):
         return None
-    tensors = load_tensors(weights)
-    return record, Ensemble(_restore(tensors, build)), tensors["reference"].numpy()
 
 
 def _restore(tensors: dict[str, Tensor], build: Build) -> tuple[Net, ...]:

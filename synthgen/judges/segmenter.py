@@ -22,7 +22,7 @@ from ..networks.vision import Segmenter
 from ..types import Columns, Data, Opinion
 from .ensemble import Ensemble, Record, fingerprint, read, split_folds, write
 
-SCHEDULE = Schedule(steps=400, batch_size=16, rate=2e-2)
+SCHEDULE = Schedule(steps=300, batch_size=16, rate=2e-2, muon_rate=0.1, frozen=0.5)
 
 
 class SegmenterJudge:
@@ -64,7 +64,10 @@ def fit_segmenter_judge(data: Data, seed: int, folder: Path | None) -> Segmenter
 def balanced_agreement(logits: Tensor, targets: Tensor) -> Tensor:
     """exp(-mean over the mask's classes of the mean cross-entropy of that class's pixels).
 
-    logits (B, K, H, W), targets (B, H, W) -> (B,), in [0, 1]; 1 where the whole mask is ignored.
+    logits (B, K, H, W), targets (B, H, W) -> (B,), in [0, 1]; 1 where the whole mask is ignored. Real masks of tissue's
+    validation rows against the same masks made wrong, area under the ROC curve: 1.00 for a shift by 1 pixel, two
+    classes swapped, a mirrored or another row's mask; 0.95 for a block of 20x20 with one class. On average over nine
+    mistakes 0.994, against 0.993 for the plain mean over pixels and 0.988 for soft IoU.
     """
     classes = logits.shape[1]
     targets = targets.long()

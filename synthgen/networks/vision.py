@@ -54,31 +54,37 @@ class Classifier(nn.Module):
     """Images of any size from 8x8 to class logits.
 
     Pixels are first folded into channels, then halved until at most 20 cells a side are left, so that the cost hardly
-    grows with the size. `size` is the longer side in pixels.
+    grows with the size; up to 12 pixels nothing is folded, and there is one halving less. `size` is the longer side.
     """
 
-    def __init__(self, channels: int, size: int, classes: int, width: int = 32):
+    def __init__(self, channels: int, size: int, classes: int, width: int | None = None):
         super().__init__()
         self.patch = 1 if size <= 12 else 2 if size <= 40 else 4
+        narrow = width or (32 if size <= 12 else 24)
+        wide, deep = 2 * narrow, 3 * narrow
         cells = math.ceil(size / self.patch)
-        stem = [convolve(channels * self.patch**2, width)]
+        stem = [convolve(channels * self.patch**2, narrow)]
         while cells > 20:
-            stem.append(convolve(width, width, stride=2))
+            stem.append(convolve(narrow, narrow, stride=2))
             cells = math.ceil(cells / 2)
-        wide, deep = 2 * width, 3 * width
         self.stem = nn.Sequential(*stem)
-        self.body = nn.Sequential(convolve(width, wide, 2), Residual(wide), convolve(wide, deep, 2), Residual(deep))
-        self.head = nn.Linear(deep, classes)
-        self.feature_width = deep
+        if size <= 12:
+            self.body = nn.Sequential(Residual(narrow), convolve(narrow, wide, 2), Residual(wide))
+        else:
+            self.body = nn.Sequential(
+                convolve(narrow, wide, 2), Residual(wide), convolve(wide, deep, 2), Residual(deep)
+            )
+        self.feature_width = wide if size <= 12 else deep
+        self.head = nn.Linear(self.feature_width, classes)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def features(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) in about [-1, 1] -> (B, 3 * width)."""
+        """(B, C, H, W) in about [-1, 1] -> (B, feature_width)."""
         x = F.pixel_unshuffle(pad_to(x, self.patch), self.patch)
         return self.body(self.stem(x)).mean((2, 3))
 
     def both(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, C, H, W) in about [-1, 1] -> logits (B, classes) and features (B, 3 * width)."""
+        """(B, C, H, W) in about [-1, 1] -> logits (B, classes) and features (B, feature_width)."""
         features = self.features(x)
         return self.head(features), features
 

@@ -45,7 +45,8 @@ class Progress:
     rows: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
     looks: int = 0
-    best: float = math.inf
+    best: float = math.inf  # validation loss
+    best_step: int = 0
     since_best: int = 0
     stopped: str = ""  # why the training ended
 
@@ -60,8 +61,9 @@ def train(
     net: nn.Module, codec: Codec, data: Data, options: TrainOptions, *, seed: int, folder: Path, augment: Augment,
     look: Look, report: Callable[[float, str], None] = lambda share, text: None,
 ) -> Progress:  # fmt: skip
-    """Train `net` in place; it ends with its averaged weights. Goes on from the newest checkpoint in `folder`.
+    """Train `net` in place; it ends with the averaged weights of the best validation loss.
 
+    Goes on from the newest checkpoint in `folder`.
     A loss that is not finite ends the training with the last good checkpoint's weights; `stopped` then says so.
     """
     return Training(net, codec, data, options, seed, folder, augment, look, report).run()
@@ -111,7 +113,7 @@ class Training:
                 self.checkpoints.save(progress.step)
                 saved_at = time.monotonic()
         self.checkpoints.save(progress.step)
-        self.best_average.swap(self.inner) if "best" in progress.stopped else self.average.swap(self.inner)
+        self.best_average.swap(self.inner)
         return progress
 
     def share_done(self) -> float:
@@ -177,18 +179,18 @@ class Training:
         self.report(share, f"step {progress.step}, loss {train_loss:.4f}, validation {validation_loss:.4f}")
         progress.stopped = self.reason_to_stop(validation_loss, ratio) or ("finished" if share >= 1 else "")
         if validation_loss < progress.best:
-            progress.best, progress.since_best = validation_loss, 0
+            progress.best, progress.best_step, progress.since_best = validation_loss, progress.step, 0
             self.best_average.load_state_dict(self.average.state_dict())
         else:
             progress.since_best += 1
         if options.early_stop.patience and progress.since_best >= options.early_stop.patience and share < 1:
-            progress.stopped = progress.stopped or "validation loss rose; the best weights so far are used"
+            progress.stopped = progress.stopped or "the validation loss rose"
         return math.isfinite(validation_loss)
 
     def reason_to_stop(self, validation_loss: float, ratio: float | None) -> str:
         bound = self.options.early_stop.nearest_ratio
         if ratio is not None and bound is not None and ratio < bound:
-            return f"nearest-neighbour ratio {ratio:.2f} fell below {bound}; the best weights so far are used"
+            return f"nearest-neighbour ratio {ratio:.2f} fell below {bound}"
         return ""
 
     @torch.no_grad()
@@ -209,7 +211,7 @@ class Training:
             f"the loss was not finite at step {failed_at}; the checkpoint of step {step} is used (a lower "
             f"train.learning_rate than {self.options.learning_rate:g} may help)"
         )
-        self.average.swap(self.inner)
+        (self.best_average if self.progress.best_step else self.average).swap(self.inner)
         return self.progress
 
 
