@@ -33,7 +33,9 @@ check: $(STAMP)  ## style, types, layers, tests
 	@$(BIN)/python -m pytest -m 'not gpu'
 
 bench: $(STAMP)  ## the measurements that the README quotes
-	@set -e; for bench in benchmarks/[a-z]*.py; do echo "== $$bench"; $(BIN)/python "$$bench"; done
+	@for bench in benchmarks/[a-z]*.py; do \
+		echo "== $$bench"; $(BIN)/python "$$bench" || [ $$? = 2 ] || exit 1; \
+	done  # 2: the data of that measurement is not here
 
 schema: $(STAMP)  ## write docs/recipe.schema.json anew
 	@$(BIN)/synthgen schema --output docs/recipe.schema.json

@@ -100,7 +100,7 @@ class Run:
 def command_line(
     name: str, about: str, *, recipe: bool = True, out: bool = True, data: Path | None = None
 ) -> argparse.ArgumentParser:
-    """The words that the measurements share: --set where a recipe is run, --out for its folder, --data with its default."""
+    """The words that measurements share: --set where a recipe is run, --out for its folder, --data with its default."""
     parser = argparse.ArgumentParser(
         prog=f"benchmarks/{name}.py", description=about, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -149,7 +149,7 @@ def default_folder(name: str, options: argparse.Namespace) -> Path:
 def make_run(name: str, recipe: str, options: argparse.Namespace, *own: str, keep: bool = False) -> Run:
     """`synthgen run` from the beginning, with the measurement's `own` changes and those of the user, and its report.
 
-    With `keep`, a finished run in the folder is taken as it is. Leaves with the command's exit code if it fails.
+    With `keep`, what the folder holds is gone on with. Leaves with the command's exit code if it fails.
     """
     folder = default_folder(name, options)
     changes = [word for change in (*own, *options.changes) for word in ("--set", change)]

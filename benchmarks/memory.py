@@ -1,13 +1,12 @@
 """Whether the memory of sampling grows with the rows: the peak for 20,000 rows against that for 2,000.
 
 The digits model is trained once (`synthgen preview`); then `synthgen run` makes 2,000 and 20,000 rows with copies of
-it, in turns, each in a process of its own. A process's peak (VmHWM) is set back when its first shard is written and read
-when the last one is, before the evaluation, which holds rows in memory on purpose. Linux only.
+it, in turns, each in a process of its own. A process's peak (VmHWM) is set back when its first shard is written and
+read when the last one is, before the evaluation, which holds rows in memory on purpose. Linux only.
 
     python benchmarks/memory.py
 """
 
-import argparse
 import json
 import shlex
 import shutil
@@ -18,7 +17,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from _record import RECIPES, RUNS, command_line, environment, judge, refuse, spread, synthgen, write
+from _record import RECIPES, command_line, environment, judge, refuse, spread, synthgen, write
 
 FEW, MANY = 2000, 20_000
 RECIPE = str(RECIPES / "classification.yaml")
@@ -29,7 +28,7 @@ LOOK_EVERY = (
 
 
 def train(folder: Path, changes: list[str]) -> None:
-    """A model in `folder`, unless one is there."""
+    """A model and its judge in `folder`."""
     command = synthgen("preview", RECIPE, *changes, "--out", str(folder))
     print("$ " + shlex.join(command), flush=True)
     code = subprocess.run(command, env=environment()).returncode
@@ -38,7 +37,7 @@ def train(folder: Path, changes: list[str]) -> None:
 
 
 def sample(model: Path, count: int, changes: list[str]) -> dict[str, float]:
-    """Memory in MiB after the first shard and at its peak, and seconds, of making `count` rows with a copy of the model."""
+    """Making `count` rows with a copy of the model: MiB after the first shard and at the peak, and seconds."""
     with tempfile.TemporaryDirectory(prefix="synthgen-memory-") as temporary:
         folder, told = Path(temporary, "run"), Path(temporary, "stderr")
         for name in OF_THE_MODEL:
@@ -63,7 +62,7 @@ def watch(process: subprocess.Popen[bytes], log: Path) -> dict[str, float] | Non
         text = log.read_text() if log.exists() else ""
         events = [json.loads(line)["event"] for line in text[: text.rfind("\n") + 1].splitlines()]
         if "model" in events:
-            refuse("the copied model was not taken up and a new one was trained; remove the folder of the model")
+            refuse("the copied model was not taken up and a new one was trained; run it again")
         if not began and "shard" in events:
             began, first = time.perf_counter(), memory(process.pid, "VmRSS")
             Path(f"/proc/{process.pid}/clear_refs").write_text("5")  # the peak starts anew: man 5 proc
@@ -91,32 +90,28 @@ def stop(process: subprocess.Popen[bytes]) -> None:
             process.wait()
 
 
-def parse() -> argparse.Namespace:
-    parser = command_line("memory", __doc__)
+def main() -> None:
+    parser = command_line("memory", __doc__, out=False)
     parser.add_argument("--turns", type=int, default=3, help="how often each number of rows is made; default: 3")
     parser.add_argument("--rows", type=int, nargs=2, default=(FEW, MANY), metavar=("FEW", "MANY"), help="for a try")
-    return parser.parse_args()
-
-
-def main() -> None:
-    options = parse()
+    options = parser.parse_args()
     if not Path("/proc/self/clear_refs").exists():
         refuse("the peak memory of another process can be read on Linux only; run it there")
-    tried = bool(options.changes) or tuple(options.rows) != (FEW, MANY)
     changes = [word for change in options.changes for word in ("--set", change)]
-    model = options.out or RUNS / ("tries/memory" if tried else "memory")
-    train(model, changes)
     found: dict[int, list[dict[str, float]]] = {count: [] for count in options.rows}
-    for turn in range(max(1, options.turns)):
-        for count in found:
-            found[count].append(sample(model, count, changes))
-            print(f"turn {turn + 1}, {count:,} rows: peak {found[count][-1]['peak']:.0f} MiB", flush=True)
+    with tempfile.TemporaryDirectory(prefix="synthgen-memory-") as temporary:
+        model = Path(temporary, "model")
+        train(model, changes)
+        for turn in range(max(1, options.turns)):
+            for count in found:
+                found[count].append(sample(model, count, changes))
+                print(f"turn {turn + 1}, {count:,} rows: peak {found[count][-1]['peak']:.0f} MiB", flush=True)
     few, many = ([run["peak"] for run in found[count]] for count in options.rows)
     note = f"medians {median(many):.0f} and {median(few):.0f} MiB, {len(few)} turns"
     sd = spread([a / b for a, b in zip(many, few, strict=True)])
     measured = judge("memory.ratio", median(many) / median(few), sd, "turns", note=note)
     details = {"mebibytes": {str(count): runs for count, runs in found.items()}}
-    write("memory", [measured], options, details, tried=tried)
+    write("memory", [measured], options, details, tried=tuple(options.rows) != (FEW, MANY))
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ ORIGIN = "Caicedo et al., Nature Methods 16 (2019): 2018 Data Science Bowl, BBBC
 def run_on(name: str, data: Path, options: argparse.Namespace, *more: str) -> Run:
     own = (
         f"name={name}", "description=Cell nuclei under the microscope, drawn to masks.", "source.kind=files",
-        f"source.path={data}", "source.size=64", "source.fit=tile", "source.license=cc0-1.0", f"source.origin={ORIGIN}",
-        "conditions.masks=recombine",
+        f"source.path={data}", "source.size=64", "source.fit=tile", "source.license=cc0-1.0",
+        f"source.origin='{ORIGIN}'", "conditions.masks=recombine",
     )  # fmt: skip
     return make_run(name, "segmentation", options, *own, *more)
 

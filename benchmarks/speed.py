@@ -1,23 +1,25 @@
 """Rows a second of our sampler against the obvious peer: a diffusers pipeline over the same weights.
 
-The peer is `RowPipeline.from_pretrained("<run>/model")` with its defaults: 50 Euler steps, fp32, torch's threads. Ours is
-the sampler as the recipe sets it, on the threads that `synthgen run` uses. Both draw rows for the same conditions, in
-turns, and decode them to pixels; gates and files are left out on both sides. Then learners are trained on either side's
-rows and scored on the held-out real ones: the peer may not be ahead by more than the learners' spread.
+The peer is `RowPipeline.from_pretrained("<run>/model")` with its defaults: 50 Euler steps, fp32, torch's threads. Ours
+is the sampler as the recipe sets it, on the threads that `synthgen run` uses. Both draw rows for the same conditions,
+in turns, and decode them to pixels; gates and files are left out on both sides. Then learners are trained on either
+side's rows and scored on the held-out real ones: the peer may not be ahead by more than the learners' spread.
 
     python benchmarks/speed.py --run runs/segmentation
 """
 
 import argparse
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
+import diffusers
 import numpy as np
 import torch
-from _record import RECIPES, Measure, command_line, difference, judge, make_run, refuse, spread, write
+from _record import RECIPES, Measure, command_line, default_folder, difference, judge, make_run, refuse, spread, write
 
 from synthgen.hardware import cores
 from synthgen.pipeline import Workshop, open_workshop
@@ -52,6 +54,7 @@ def our_sampler(shop: Workshop, recipe: Recipe) -> Draw:
 def peer_pipeline(shop: Workshop, recipe: Recipe, folder: Path) -> Draw:
     """The same conditions through the saved pipeline, with its own defaults."""
     maker, size = shop.maker, recipe.sample.batch_size
+    diffusers.utils.logging.disable_progress_bar()
     pipeline = RowPipeline.from_pretrained(str(folder / "model"), use_safetensors=True).to(maker.sampler.device)
     pipeline.denoiser.eval()
 
@@ -97,6 +100,7 @@ def compare(folder: Path, options: argparse.Namespace) -> tuple[Measure, dict[st
     recipe = load(str(folder / "dataset" / "recipe.yaml"))
     with RunFolder(folder, recipe, fresh=False) as place:
         shop = open_workshop(recipe, place, Silent())
+    torch.set_num_threads(cores())  # the peer's; our workers set their own
     sides = {"ours": our_sampler(shop, recipe), "peer": peer_pipeline(shop, recipe, folder)}
     turn = cores() * recipe.sample.batch_size if options.turn is None else options.turn
     rates, rows = race(sides, options.rows, turn)
@@ -116,8 +120,13 @@ def compare(folder: Path, options: argparse.Namespace) -> tuple[Measure, dict[st
 
 
 def own_runs(options: argparse.Namespace) -> list[Path]:
-    """The runs that digits.py and tissue.py left, made now where there is none."""
-    return [make_run(name, recipe, options, keep=True).folder for name, recipe in OWN_RUNS.items()]
+    """The runs that digits.py and tissue.py left, made now where there is none of the same recipe."""
+    folders = []
+    for name, recipe in OWN_RUNS.items():
+        wanted, kept = load(recipe, options.changes), default_folder(name, options) / "state" / "recipe.json"
+        same = kept.is_file() and json.loads(kept.read_text()) == wanted.resolved()
+        folders.append(make_run(name, recipe, options, keep=same).folder)
+    return folders
 
 
 def main() -> None:

@@ -39,7 +39,10 @@ class RunFolder:
 
     def __enter__(self) -> RunFolder:
         self._refuse_foreign_folder()
-        self.state.mkdir(parents=True, exist_ok=True)
+        try:
+            self.state.mkdir(parents=True, exist_ok=True)
+        except FileNotFoundError:  # of folders that are no real ones, such as those of /proc
+            raise UserError(f"--out: {str(self.path)!r} cannot be made there; choose another folder") from None
         self._lock = (self.state / "lock").open("w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,6 +7,7 @@ assert is_sound(path)
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 DIGESTS = "digests.json"
+SPARE = 2**20  # bytes: a disk with less is full
 
 
 def digest(path: Path) -> str:
@@ -64,8 +66,11 @@ def sealed_folder(path: Path) -> Iterator[Path]:
                 _sync(file)
         write_whole(temporary / DIGESTS, json.dumps(digest_folder(temporary), indent=1))
         replace_folder(temporary, path)
-    except BaseException:
+    except BaseException as error:
+        full = isinstance(error, RuntimeError) and shutil.disk_usage(path.parent).free < SPARE
         shutil.rmtree(temporary, ignore_errors=True)
+        if full:  # torch.save tells of a full disk as of an unexpected position in a file
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
         raise
 
 

@@ -43,6 +43,8 @@ def measure_utility(
 ) -> dict[str, Any]:
     """Score of fresh learners per regime, at equal optimiser steps, over `options.seeds` seeds.
 
+    In train-both at least half of the rows are real, repeated where there are fewer of them than synthetic ones.
+
     Each regime holds mean, sd (n - 1; None for one seed), values (by seed), rows (distinct rows × repeats shown) and
     per_class (class -> mean; None where no held-out row has the class). worth: mean train-synthetic ÷ mean train-real;
     gain: mean of train-both − train-real, paired by seed. An absent baseline is None.
@@ -105,7 +107,10 @@ def _batch_size(options: EvaluateOptions) -> int:
 def _regimes(data: Data, synthetic: Columns, options: EvaluateOptions) -> dict[str, Columns]:
     shown = _shown(data.train, synthetic, options.rows)
     real = {name: data.train[name] for name in shown}
-    both = join_rows(real, shown)
+    # half of what the learner sees is real: a few real rows would drown among many synthetic ones
+    both = join_rows(
+        take_rows(real, np.resize(np.arange(count_rows(real)), max(map(count_rows, (real, shown))))), shown
+    )
     regimes = {"train_real": real, "train_synthetic": shown, "train_both": both}
     if options.baseline:
         # every repeat of a real row is turned, flipped and shifted anew by the learner

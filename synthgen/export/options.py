@@ -12,7 +12,6 @@ from pydantic import Field
 from ..options import Options
 
 Tag = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._:/+-]*$")]
-Repository = Annotated[str, Field(max_length=96, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$")]
 
 
 class ExportOptions(Options):
@@ -28,5 +27,5 @@ class ExportOptions(Options):
     tags: list[Tag] = Field(default_factory=list, max_length=50)
     """Tags for the dataset card, beside those of the task."""
 
-    push: Repository | None = None
-    """Repository on the Hugging Face Hub (owner/name) to push the finished dataset to; null: do not push."""
+    push: Literal[None] = None
+    """A repository on the Hugging Face Hub to push to; this version does not push: null."""

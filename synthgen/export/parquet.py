@@ -39,14 +39,15 @@ def decode_png(value: dict[str, Any]) -> np.ndarray:
 
 
 def provenance_feature(gates: tuple[str, ...]) -> dict[str, Any]:
-    """What every row says of its making: enough to make it again."""
-    return {
+    """What every row says of its making: enough to make it again. `scores` is absent where no gate gives any."""
+    fields: dict[str, Any] = {
         "index": datasets.Value("int64"),
         "seed": datasets.Value("int64"),
         "recipe": datasets.Value("string"),
         "model": datasets.Value("string"),
-        "scores": {gate: datasets.Value("float32") for gate in gates},
     }
+    # Parquet has no struct without fields
+    return {**fields, "scores": {gate: datasets.Value("float32") for gate in gates}} if gates else fields
 
 
 def rows_to_table(columns: dict[str, Any], features: datasets.Features, internal: dict[str, pa.Array]) -> pa.Table:

@@ -17,7 +17,10 @@ ONE_HOT_LIMIT = 16  # masks of more classes are embedded instead: one-hot channe
 
 
 def precondition(
-    inner: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, sigma: torch.Tensor, dtype: torch.dtype
+    inner: Callable[[torch.Tensor], torch.Tensor],
+    x: torch.Tensor,
+    sigma: torch.Tensor,
+    dtype: torch.dtype,
 ) -> torch.Tensor:
     """x̂ = c_skip x_σ + c_out F(c_in x_σ).
 

@@ -33,7 +33,7 @@ Augment = Callable[[torch.Tensor, Condition, tuple[str, ...], torch.Generator], 
 Look = Callable[[nn.Module, int], float | None]  # (net with averaged weights, step) -> nearest-neighbour ratio
 
 LOOKS = (0.1, 0.25, 0.5, 0.75, 1.0)  # shares of the training at which samples are drawn
-VALIDATION_ROWS = 256
+VALIDATION_ROWS = 128
 
 
 @dataclass
@@ -208,8 +208,8 @@ class Training:
         failed_at = self.progress.step
         step = self.checkpoints.restore()
         self.progress.stopped = (
-            f"the loss was not finite at step {failed_at}; the checkpoint of step {step} is used (a lower "
-            f"train.learning_rate than {self.options.learning_rate:g} may help)"
+            f"the loss was not finite at step {failed_at}; the weights of step {self.progress.best_step or step} are used "
+            f"(a lower train.learning_rate than {self.options.learning_rate:g} may help)"
         )
         (self.best_average if self.progress.best_step else self.average).swap(self.inner)
         return self.progress

@@ -117,7 +117,7 @@ def test_options_bound_rows_seeds_and_baseline(data: Data) -> None:
     learner = NearestMean()
     found = measure(data, points(200, 3), Memo(), learner, rows=50, seeds=1, baseline=False)
     assert found["train_synthetic_test_real"]["rows"] == 50
-    assert found["train_both_test_real"]["rows"] == 110
+    assert found["train_both_test_real"]["rows"] == 110  # 60 real rows, 50 synthetic
     assert found["baseline_augmentation"] is None
     assert found["train_real_test_real"]["sd"] is None
     assert len(learner.calls) == 3
