@@ -8,17 +8,20 @@ It asks the measures in turn and keeps what is measured, so that an interrupted 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+import torch
 
 from .evaluation.fidelity import measure_fidelity
 from .evaluation.options import EvaluateOptions
 from .evaluation.privacy import measure_privacy, membership_auc
-from .evaluation.utility import measure_gate_worth, measure_utility
+from .evaluation.utility import Job, measure_gate_worth, measure_utility
 from .gates.selection import GATES
+from .hardware import cores
 from .harvest import Harvest
 from .production import Maker
 from .progress import Progress
@@ -46,6 +49,7 @@ def assess(
     options = options.model_copy(update={"batch_size": options.batch_size or learner.default_batch_size})
     steps = options.steps or learner.default_steps
     told: dict[str, Any] = {"learner": learner, "options": options, "steps": steps, "recall": _scores(run)}
+    told["spread"] = _side_by_side
     gates = _refusals(harvest)
     active = [name for name in GATES if options.gates and harvest.selection and harvest.selection.rejected[name]]
     progress.stage("evaluate", (4 if options.baseline else 3) * options.seeds + len(active) + 2)
@@ -66,6 +70,12 @@ def assess(
     privacy = run.recall("privacy", lambda: _privacy(maker, synthetic, options.membership, seed))
     progress.advance()
     return {"utility": utility, "fidelity": fidelity, "privacy": privacy, "gates": gates}
+
+
+def _side_by_side(measure: Callable[[Job], Score], jobs: Sequence[Job]) -> Iterator[Score]:
+    """A learner on each core, one thread each: the scores do not depend on the number of cores."""
+    with ThreadPoolExecutor(cores(), "learner", initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        yield from pool.map(measure, jobs)
 
 
 def _scores(run: RunFolder) -> Callable[[str, Callable[[], Score]], Score]:

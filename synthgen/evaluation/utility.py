@@ -9,7 +9,7 @@ Knows the `Learner` protocol and sets of rows: not how a learner learns, nor whe
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any
 
@@ -20,6 +20,8 @@ from .options import EvaluateOptions
 
 Recall = Callable[[str, Callable[[], Score]], Score]  # (key, compute) -> the score, computed once and kept
 Progress = Callable[[str, int, int], None]  # (what was done, learners done, learners in all)
+Job = tuple[str, Callable[[], Score]]  # what `recall` takes
+Spread = Callable[[Callable[[Job], Score], Sequence[Job]], Iterable[Score]]  # `map`, or the map of a thread pool
 
 REGIMES = ("train_real", "train_synthetic", "train_both", "baseline_augmentation")
 KEYS = {
@@ -40,6 +42,7 @@ def measure_utility(
     steps: int,
     recall: Recall,
     progress: Progress,
+    spread: Spread = map,
 ) -> dict[str, Any]:
     """Score of fresh learners per regime, at equal optimiser steps, over `options.seeds` seeds.
 
@@ -50,17 +53,23 @@ def measure_utility(
     gain: mean of train-both − train-real, paired by seed. An absent baseline is None.
     """
     regimes = _regimes(data, synthetic, options)
-    total, done, batch_size = len(regimes) * options.seeds, 0, _batch_size(options)
+    batch_size = _batch_size(options)
+    asked = [(name, seed) for seed in range(options.seeds) for name in regimes]
+    jobs: list[Job] = [
+        (
+            f"{name}/{seed}",
+            _measurement(learner, regimes[name], data.heldout, steps, batch_size, seed, name == REGIMES[3]),
+        )
+        for name, seed in asked
+    ]
     scores: dict[str, list[Score]] = {name: [] for name in regimes}
-    for seed in range(options.seeds):
-        for name, rows in regimes.items():
-            compute = _measurement(learner, rows, data.heldout, steps, batch_size, seed, name == REGIMES[3])
-            scores[name].append(recall(f"{name}/{seed}", compute))
-            done += 1
-            progress(f"learner {name}, seed {seed}", done, total)
+    found = spread(lambda job: recall(*job), jobs)
+    for done, ((name, seed), score) in enumerate(zip(asked, found, strict=True), start=1):
+        scores[name].append(score)
+        progress(f"learner {name}, seed {seed}", done, len(jobs))
     summary: dict[str, Any] = {KEYS[name]: None for name in REGIMES}
-    for name, found in scores.items():
-        summary[KEYS[name]] = {**_summary(found, data.classes), "rows": count_rows(regimes[name])}
+    for name, values in scores.items():
+        summary[KEYS[name]] = {**_summary(values, data.classes), "rows": count_rows(regimes[name])}
     head = {"metric": learner.metric, "learner": learner.description, "seeds": options.seeds, "steps": steps}
     held = {"batch_size": batch_size, "heldout_rows": count_rows(data.heldout)}
     return {**head, **held, **summary, **_comparisons(scores)}
@@ -76,6 +85,7 @@ def measure_gate_worth(
     steps: int,
     recall: Recall,
     progress: Progress,
+    spread: Spread = map,
 ) -> dict[str, dict[str, Any]]:
     """What each gate gives: score with all gates − score with that gate off, on at most two seeds.
 
@@ -86,15 +96,24 @@ def measure_gate_worth(
     seeds, batch_size = min(GATE_SEEDS, options.seeds), _batch_size(options)
     base = _shown(data.train, accepted, options.rows)
     found: dict[str, dict[str, Any]] = {}
-    for number, (gate, rows) in enumerate(without.items()):
+    jobs: list[Job] = []
+    asked: list[tuple[str, int]] = []
+    for gate, rows in without.items():
         other = _shown(data.train, rows, count_rows(base))
-        gains = [0.0] * seeds if _equal(base, other) else []
-        for seed in range(len(gains), seeds):
-            with_gate = _measurement(learner, base, data.heldout, steps, batch_size, seed, False)
-            without_gate = _measurement(learner, other, data.heldout, steps, batch_size, seed, False)
-            score = recall(f"train_synthetic/{seed}", with_gate)
-            gains.append(score.value - recall(f"without_{gate}/{seed}", without_gate).value)
-        found[gate] = {**_spread(gains), "rows": count_rows(other)}
+        found[gate] = {**_spread([0.0] * seeds), "rows": count_rows(other)}
+        if not _equal(base, other):
+            asked += [(gate, seed) for seed in range(seeds)]
+            jobs += [
+                (f"without_{gate}/{seed}", _measurement(learner, other, data.heldout, steps, batch_size, seed, False))
+                for seed in range(seeds)
+            ]
+    gains: dict[str, list[float]] = {gate: [] for gate, _ in asked}
+    for (gate, seed), without_gate in zip(asked, spread(lambda job: recall(*job), jobs), strict=True):
+        compute = _measurement(learner, base, data.heldout, steps, batch_size, seed, False)
+        gains[gate].append(recall(f"train_synthetic/{seed}", compute).value - without_gate.value)
+    for number, gate in enumerate(without):
+        if gate in gains:
+            found[gate].update(_spread(gains[gate]))
         progress(f"worth of gate {gate}", number + 1, len(without))
     return found
 

@@ -208,8 +208,8 @@ class Training:
         failed_at = self.progress.step
         step = self.checkpoints.restore()
         self.progress.stopped = (
-            f"the loss was not finite at step {failed_at}; the weights of step {self.progress.best_step or step} are used "
-            f"(a lower train.learning_rate than {self.options.learning_rate:g} may help)"
+            f"the loss was not finite at step {failed_at}; the weights of step {self.progress.best_step or step} are "
+            f"used (a lower train.learning_rate than {self.options.learning_rate:g} may help)"
         )
         (self.best_average if self.progress.best_step else self.average).swap(self.inner)
         return self.progress

@@ -70,7 +70,7 @@ def test_every_regime_is_measured_at_equal_steps(data: Data) -> None:
     learner, memo = NearestMean(), Memo()
     found = measure(data, points(200, 3), memo, learner)
     regimes = ("train_real_test_real", "train_synthetic_test_real", "train_both_test_real", "baseline_augmentation")
-    assert [found[name]["rows"] for name in regimes] == [60, 200, 260, 260]
+    assert [found[name]["rows"] for name in regimes] == [60, 200, 400, 400]
     assert {call["steps"] for call in learner.calls} == {5}
     assert [call["augment"] for call in learner.calls] == [False, False, False, True] * 3
     assert [call["seed"] for call in learner.calls] == [0] * 4 + [1] * 4 + [2] * 4
