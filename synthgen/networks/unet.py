@@ -29,7 +29,7 @@ class UNetOptions(Options):
     base: Literal[None] = None
     """A pretrained model to start from; this version trains from scratch only: null."""
     patch: int | None = Field(None, ge=1, le=16)
-    """Pixels folded into channels, each way; null: 1 up to 16 pixels, 2 up to 32, else 4. Larger is faster."""
+    """Pixels folded into channels, each way; null: 1 up to 16 pixels, 2 up to 64, else 4. Larger is faster."""
     widths: tuple[Annotated[int, Field(ge=8, le=4096, multiple_of=8)], ...] = Field(
         (64, 128), min_length=1, max_length=6
     )
@@ -45,7 +45,7 @@ def build_unet(
 ) -> SmallUNet:
     """The U-Net for images of shape (C, H, W)."""
     channels, height, width = shape
-    patch = options.patch or (1 if max(height, width) <= 16 else 2 if max(height, width) <= 32 else 4)
+    patch = options.patch or (1 if max(height, width) <= 16 else 2 if max(height, width) <= 64 else 4)
     own = options.model_dump(exclude={"base", "patch"})
     return SmallUNet(  # keywords only: diffusers takes a positional argument for a default when it reads the config
         channels=channels, size=(height, width), patch=patch, classes=classes, condition=condition, **own
