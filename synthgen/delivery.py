@@ -90,10 +90,10 @@ def draw_preview(place: RunFolder, task: Task, data: Data, table: pa.Table) -> P
 
 def _sheet(task: Task, data: Data, pictures: dict[str, Any]) -> Image.Image:
     groups = [
-        (f"real: {data.origin.name}", pictures["real"]),
+        ("real", pictures["real"]),
         ("synthetic", [picture for picture, _ in pictures["synthetic"]]),
     ]
-    return contact_sheet(groups, task.legend(data), title=task.name)
+    return contact_sheet(groups, task.legend(data), title=f"{task.name}: {data.origin.name}")
 
 
 def _write_rows(folder: Path, recipe: Recipe, harvest: Harvest) -> list[Path]:

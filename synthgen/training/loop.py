@@ -33,7 +33,7 @@ Augment = Callable[[torch.Tensor, Condition, tuple[str, ...], torch.Generator], 
 Look = Callable[[nn.Module, int], float | None]  # (net with averaged weights, step) -> nearest-neighbour ratio
 
 LOOKS = (0.1, 0.25, 0.5, 0.75, 1.0)  # shares of the training at which samples are drawn
-VALIDATION_ROWS = 128
+VALIDATION_ROWS = 64  # at five noise levels each; more took a third of a short training
 
 
 @dataclass

@@ -53,7 +53,7 @@ def build_optimizers(net: nn.Module, options: TrainOptions) -> list[torch.optim.
     rate, decay = options.learning_rate, options.weight_decay
     optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=rate, weight_decay=decay, betas=(0.9, 0.99))]
     if hidden:
-        optimizers.append(KernelMuon(hidden, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
+        optimizers.append(KernelMuon(hidden, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw", ns_steps=3))
     return optimizers
 
 

@@ -10,7 +10,7 @@ from ..options import Options
 class EarlyStopOptions(Options):
     """When a training ends before its time; the best weights so far are then used."""
 
-    patience: int | None = Field(6, ge=1, le=1000)
+    patience: int | None = Field(3, ge=1, le=1000)
     """Stop after so many validations without a better validation loss; null: never."""
     nearest_ratio: float | None = Field(0.6, gt=0, le=2)
     """Stop when samples lie so much closer to training rows than validation rows do (memorisation); null: never."""
@@ -51,7 +51,7 @@ class TrainOptions(Options):
     """Spread of the noise levels."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """auto: bf16 where the CPU has avx512_bf16 or AMX, or on CUDA; else fp32."""
-    validate_every: float = Field(0.05, gt=0, le=1)
+    validate_every: float = Field(0.1, gt=0, le=1)
     """Share of the training between two looks at the validation loss."""
     checkpoint_seconds: float = Field(20, gt=0, le=86400)
     """Time between two checkpoints, from the last of which an interrupted training goes on."""

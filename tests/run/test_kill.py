@@ -1,24 +1,71 @@
 """SIGKILL at 20 moments of one run, and what must hold once it is finished all the same."""
 
+from __future__ import annotations
+
 import random
 import re
-import signal
+import subprocess
 import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest_run import DIGITS, data_digests, events, start, words
+from tiny import DIGITS, data_digests, events, start, words
 
-# stage -> (kills, the event that is waited for, how many of them at most, seconds after it at most)
-MOMENTS = {
-    "training": (7, "training", 3, 0.4),
-    "judge": (1, "model", 1, 2.0),
-    "sampling": (5, "shard", 2, 0.2),
-    "evaluation": (4, "measured", 1, 0.6),
-    "export": (3, "export", 1, 0.3),
-}
+# (kills, the event that a process is waited for, how many of them at most, seconds after it at most)
+MOMENTS = (
+    (7, "training", 4, 0.4),  # in training
+    (1, "model", 1, 2.0),  # while the judge is fitted
+    (5, "shard", 3, 0.2),  # in sampling
+    (4, "measured", 2, 0.2),  # in evaluation
+    (3, "export", 1, 0.15),
+)
 
 
 def newest_checkpoint(folder: Path) -> int:
     return max((int(path.name[5:]) for path in (folder / "state" / "training").glob("step-*")), default=0)
+
+
+def run_until(folder: Path, event: str, count: int, delay: float) -> list[dict]:
+    """Start the run, kill it `delay` seconds after its own `count`-th such event; all events of that process."""
+    process = start(words(*DIGITS, folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while process.poll() is None:
+            mine = [entry for entry in events(folder, event) if entry["process"] == process.pid]
+            if len(mine) >= count:
+                time.sleep(delay)
+                break
+            time.sleep(0.01)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == -9, f"it ended by itself before {count} × {event!r}"
+    return [entry for entry in events(folder) if entry["process"] == process.pid]
+
+
+def finish(folder: Path) -> None:
+    process = start(words(*DIGITS, folder))
+    _, err = process.communicate(timeout=580)
+    assert process.returncode == 0, err
+
+
+def first_step(entries: list[dict]) -> int | None:
+    told = [entry["text"] for entry in entries if entry["event"] == "training"]
+    return int(re.match(r"step (\d+)", told[0])[1]) if told else None
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_run_that_is_killed_twenty_times_makes_the_same_dataset(undisturbed, tmp_path):
+    folder, chance = tmp_path / "killed", random.Random(5)
+    for kills, event, most, longest in MOMENTS:
+        for _ in range(kills):
+            saved = newest_checkpoint(folder)
+            mine = run_until(folder, event, chance.randint(1, most), chance.uniform(0, longest))
+            if event == "training":
+                assert first_step(mine) > saved, "training began again before its last checkpoint"
+    finish(folder)
+    assert data_digests(folder) == data_digests(undisturbed)
+    made = Counter(entry["number"] for entry in events(folder, "shard"))
+    assert made and set(made.values()) == {1}
+    assert sum(entry["event"] == "model" for entry in events(folder)) == 1

@@ -1,0 +1,90 @@
+"""Images to tensors of unit variance and back, and the changes that training makes to them."""
+
+import numpy as np
+import pytest
+import torch
+
+from synthgen.codecs.images import augment_images, fit_image_codec, load_image_codec
+
+
+@pytest.fixture(params=[("label", 1), ("mask", 3)], ids=["label, grey", "mask, rgb"])
+def case(request):
+    kind, channels = request.param
+    generator = np.random.Generator(np.random.Philox(1))
+    mask = generator.integers(0, 3, (20, 9, 6)).astype(np.uint8)
+    image = (mask[..., None] * 60 + generator.integers(0, 70, (20, 9, 6, channels))).astype(np.uint8)
+    rows = {"image": image, "mask": mask, "label": np.arange(20) % 3}
+    return fit_image_codec(rows, 3, kind), rows
+
+
+def test_what_is_encoded_comes_back(case):
+    codec, rows = case
+    x = codec.encode(rows)
+    assert x.shape == (20, *codec.shape) and x.dtype == torch.float32
+    assert float(x.std()) == pytest.approx(1, abs=0.05) and float(x.mean()) == pytest.approx(0, abs=0.05)
+    np.testing.assert_array_equal(codec.decode(x, rows)["image"], rows["image"])
+
+
+def test_decoding_clips_instead_of_wrapping(case):
+    codec, rows = case
+    assert codec.decode(torch.full((20, *codec.shape), 50.0), rows)["image"].min() == 255
+    assert codec.decode(torch.full((20, *codec.shape), -50.0), rows)["image"].max() == 0
+
+
+def test_the_condition_is_what_was_asked(case):
+    codec, rows = case
+    (name, value), *rest = codec.condition(rows).items()
+    assert name == codec.kind and value.dtype == torch.int64 and not rest
+    np.testing.assert_array_equal(value.numpy(), rows[codec.kind])
+
+
+def test_masks_take_each_class_from_its_own_mean():
+    mask = np.zeros((4, 8, 8), np.uint8)
+    mask[:, :4] = 1
+    mask[:, 0, 0] = 255  # not annotated
+    image = np.where(mask == 1, 200, 40).astype(np.uint8)[..., None]
+    codec = fit_image_codec({"image": image, "mask": mask}, 2, "mask")
+    x = codec.encode({"image": image, "mask": mask})
+    assert float(x[:, :, 1:].abs().max()) < 1e-3
+    assert codec.mean[2][0] == pytest.approx(image.mean() / 255, abs=1e-3)  # ignored pixels: the mean of all
+
+
+def test_an_even_image_does_not_divide_by_zero():
+    rows = {"image": np.full((4, 8, 8, 1), 7, np.uint8), "label": np.zeros(4, np.int64)}
+    assert bool(torch.isfinite(fit_image_codec(rows, 2, "label").encode(rows)).all())
+
+
+def test_descriptors_tell_copies_from_new_rows(case):
+    codec, rows = case
+    found = codec.describe(rows)
+    assert found.dtype == np.float32 and found.shape[0] == 20 and found.shape[1] <= 256
+    near = rows["image"].astype(int)
+    near[:, ::3] += 1
+    moved = codec.describe({"image": near.clip(0, 255).astype(np.uint8)})
+    own = np.linalg.norm(found - moved, axis=1)
+    other = np.linalg.norm(found[:-1] - found[1:], axis=1)
+    assert own.max() < other.min()
+
+
+def test_a_codec_is_the_same_from_disk(case, tmp_path):
+    codec, _ = case
+    codec.save(tmp_path / "codec.json")
+    assert load_image_codec(tmp_path / "codec.json") == codec
+
+
+@pytest.mark.parametrize("names", [("flip",), ("turn",), ("shift",), ("flip", "turn", "shift")])
+def test_masks_go_along_with_their_images(names):
+    generator = torch.Generator().manual_seed(3)
+    mask = torch.randint(0, 5, (64, 28, 28), generator=generator)
+    x, condition = augment_images(mask[:, None].float(), {"mask": mask}, names, generator)
+    assert torch.equal(x[:, 0], condition["mask"].float())
+    assert not torch.equal(condition["mask"], mask)
+
+
+def test_augmentation_follows_the_generator_and_leaves_labels_alone():
+    x, label = torch.arange(2 * 36.0).view(2, 1, 6, 6), torch.tensor([0, 1])
+    names = ("flip", "turn", "shift")
+    one, two = (augment_images(x, {"label": label}, names, torch.Generator().manual_seed(4)) for _ in range(2))
+    assert torch.equal(one[0], two[0]) and torch.equal(one[1]["label"], label)
+    plain, _ = augment_images(x, {"label": label}, (), torch.Generator())
+    assert torch.equal(plain, x)

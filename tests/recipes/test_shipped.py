@@ -1,0 +1,69 @@
+"""Every shipped recipe is read and run, tiny, on its own source; those of the Hub on a small Parquet folder."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from synthgen import harvest
+from synthgen.judges import classifier, segmenter
+from synthgen.networks.supervised import Schedule
+from synthgen.recipe import load
+from synthgen.shelf import shipped
+
+TINY = (
+    "count=6", "model.widths=[8,16]", "model.blocks=1", "train.seconds=null", "train.steps=3", "train.batch_size=4",
+    "sample.steps=2", "sample.batch_size=4", "sample.shard_size=8", "evaluate.seeds=1", "evaluate.steps=2",
+    "evaluate.batch_size=4", "gates={agreement: off, copies: off, duplicates: off, quota: off}",
+)  # fmt: skip
+
+
+def parquet_folder(folder: Path) -> Path:
+    """train.parquet and test.parquet with 28×28 grey images and labels, as Fashion-MNIST is on the Hub."""
+    generator = np.random.Generator(np.random.Philox(0))
+    folder.mkdir()
+    for part, count in (("train", 60), ("test", 20)):
+        images = []
+        for image in generator.integers(0, 256, (count, 28, 28), np.uint8):
+            buffer = io.BytesIO()
+            Image.fromarray(image).save(buffer, "PNG")
+            images.append({"bytes": buffer.getvalue(), "path": None})
+        table = pa.table({"image": images, "label": [row % 10 for row in range(count)]})
+        pq.write_table(table, folder / f"{part}.parquet")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_a_shipped_recipe_runs(name, command, tmp_path, monkeypatch):
+    monkeypatch.setattr(harvest, "BARE_SECONDS", 0.01)
+    # judges are tested on their own; here they need not be good
+    monkeypatch.setattr(classifier, "choose_schedule", lambda rows: Schedule(4, 8))
+    monkeypatch.setattr(segmenter, "SCHEDULE", Schedule(4, 8))
+    changes = list(TINY)
+    if load(name).source.kind == "hub":
+        changes += ["source.kind=files", f"source.path={parquet_folder(tmp_path / 'rows')}"]
+    elif load(name).task == "segmentation":
+        changes += ["source.rows=24"]
+    folder = tmp_path / "run"
+    outcome = command("run", name, "--out", folder, *(word for change in changes for word in ("--set", change)))
+    assert outcome.code == 0, outcome.err
+    report = json.loads((folder / "dataset" / "report.json").read_text())
+    assert report["rows"]["accepted"] == 6 and report["recipe"] == load(name).name
+
+
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_a_shipped_recipe_says_what_it_is(name):
+    path = shipped()[name]
+    first, second, *_ = path.read_text().splitlines()
+    assert first.startswith("# yaml-language-server: $schema=") and second.startswith("# ") and len(second) > 30
+    schema = (path.parent / first.partition("=")[2]).resolve()
+    assert json.loads(schema.read_text())["title"] == "synthgen recipe"
+    assert load(name).description

@@ -1,0 +1,172 @@
+"""What every task must keep to, on its own built-in source. A new task passes this file or is not done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import datasets
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from synthgen import task as tasks
+from synthgen.export.parquet import rows_to_table
+from synthgen.options import Options
+from synthgen.sources.options import SourceOptions
+from synthgen.types import Codec, Columns, Data, LabelGenerator, count_rows, take_rows
+
+ROWS = 48  # real rows of each part that are used here; more would only take longer
+
+
+@dataclass(frozen=True)
+class Case:
+    task: tasks.Task
+    data: Data
+    codec: Codec
+    labels: LabelGenerator
+    rows: Columns  # annotated real rows
+
+
+@pytest.fixture(scope="module", params=tasks.names())
+def case(request: Any, tmp_path_factory: Any) -> Case:
+    task = tasks.find(request.param)
+    whole = task.load(SourceOptions(kind="builtin", name=next(iter(task.builtins))), 0)
+    parts = {part: take_rows(getattr(whole, part), slice(0, ROWS)) for part in ("train", "validation", "heldout")}
+    data = replace(whole, **parts)
+    codec = task.codec(data, task.model_options())
+    labels = task.labels(data, task.condition_options(), 0, tmp_path_factory.mktemp("labels") / "own")
+    return Case(task, data, codec, labels, task.annotate(data.train, data))
+
+
+def same(a: Columns, b: Columns) -> bool:
+    return set(a) == set(b) and all(a[name].tolist() == b[name].tolist() for name in a)
+
+
+def test_it_says_what_it_is(case):
+    task = case.task
+    assert task.name in tasks.names() and task.summary and task.extra and task.builtins
+    assert issubclass(task.model_options, Options) and issubclass(task.condition_options, Options)
+    assert task.hub_tags["task_categories"]
+    for options in (task.model_options, task.condition_options):
+        assert all(field.description for field in options.model_fields.values()), "a field without a description"
+
+
+def test_real_rows_come_in_three_parts_and_repeat(case):
+    for part in (case.data.train, case.data.validation, case.data.heldout):
+        assert part.keys() == case.data.train.keys() and len({len(values) for values in part.values()}) == 1
+        assert count_rows(part) > 0
+    again = case.task.load(SourceOptions(kind="builtin", name=next(iter(case.task.builtins))), 0)
+    assert same(take_rows(again.train, slice(0, ROWS)), case.data.train)
+    origin = case.data.origin
+    assert all((origin.name, origin.license, origin.citation, origin.labels, origin.splits))
+    assert len(set(case.data.classes)) == len(case.data.classes) >= 2
+
+
+def test_what_is_encoded_comes_back(case):
+    x = case.codec.encode(case.data.train)
+    assert x.dtype == torch.float32 and x.shape == (ROWS, *case.codec.shape)
+    assert 0.3 < float(x.std()) < 3 and bool(torch.isfinite(x).all())
+    assert same(case.codec.decode(x, case.data.train), case.data.train)
+
+
+def test_descriptors_are_one_vector_a_row(case):
+    found = case.codec.describe(case.data.train)
+    assert found.dtype == np.float32 and found.ndim == 2 and len(found) == ROWS and np.isfinite(found).all()
+    np.testing.assert_allclose(case.codec.describe(take_rows(case.data.train, slice(3, 5))), found[3:5], atol=1e-6)
+
+
+def test_what_to_draw_depends_on_the_number_of_the_row_alone(case):
+    drawn = case.labels.draw(np.arange(40, 52))
+    assert count_rows(drawn) == 12 and same(drawn, case.labels.draw(np.arange(40, 52)))
+    assert same(take_rows(drawn, slice(3, 7)), case.labels.draw(np.arange(43, 47)))
+    assert not same(drawn, case.labels.draw(np.arange(60, 72)))
+
+
+def test_the_net_is_told_the_same_of_real_and_of_drawn_rows(case):
+    real = case.codec.condition(take_rows(case.data.train, slice(0, 4)))
+    drawn = case.codec.condition(case.labels.draw(np.arange(4)))
+    assert {name: (v.shape, v.dtype) for name, v in real.items()} == {
+        name: (v.shape, v.dtype) for name, v in drawn.items()
+    }
+
+
+def test_the_net_predicts_rows_and_is_saved_without_pickles(case, tmp_path):
+    net = case.task.network(case.data, case.codec, case.task.model_options())
+    rows = take_rows(case.data.train, slice(0, 4))
+    x, condition = case.codec.encode(rows), case.codec.condition(rows)
+    net.train()
+    x_hat = net(x, torch.full((4,), 0.5), condition, torch.tensor([True, False, True, True]))
+    assert x_hat.shape == x.shape
+    (x_hat - x).square().mean().backward()
+    assert all(p.grad is not None and bool(torch.isfinite(p.grad).all()) for p in net.parameters() if p.requires_grad)
+    net.save_pretrained(tmp_path)
+    assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".safetensors"}
+    loaded = type(net).from_pretrained(tmp_path, use_safetensors=True)
+    for mine, read in zip(net.state_dict().values(), loaded.state_dict().values(), strict=True):
+        assert torch.equal(mine, read)
+
+
+def test_augmentation_keeps_shapes_and_follows_its_generator(case):
+    x, condition = case.codec.encode(case.data.train), case.codec.condition(case.data.train)
+    names = ("flip", "turn", "shift")
+    one, two = (case.task.augment(x, condition, names, torch.Generator().manual_seed(1)) for _ in range(2))
+    assert one[0].shape == x.shape and one[1].keys() == condition.keys()
+    assert torch.equal(one[0], two[0]) and all(torch.equal(one[1][name], two[1][name]) for name in condition)
+
+
+def test_rows_survive_their_encoding(case):
+    task, data = case.task, case.data
+    rows, features = take_rows(case.rows, slice(0, 5)), task.features(data)
+    encoded = task.encode(rows, data)
+    assert set(encoded) == set(features)
+    table = rows_to_table(encoded, datasets.Features(features), {})
+    decoded = task.decode(table.to_pydict(), data)
+    assert set(case.data.train) <= set(decoded)
+    assert all(decoded[name].tolist() == rows[name].tolist() for name in case.data.train)
+
+
+def test_users_see_typed_rows(case):
+    features = datasets.Features(case.task.features(case.data))
+    encoded = case.task.encode(take_rows(case.rows, slice(0, 2)), case.data)
+    read = datasets.Dataset(rows_to_table(encoded, features, {}))
+    assert read.features == features and read.num_rows == 2
+    assert read[0].keys() == features.keys()
+
+
+def test_pictures_and_legend(case):
+    pictures = case.task.draw(take_rows(case.data.train, slice(0, 3)), case.data)
+    assert len(pictures) == 3 and all(isinstance(picture, Image.Image) for picture in pictures)
+    for name, colour in case.task.legend(case.data):
+        assert name in case.data.classes and all(0 <= value <= 255 for value in colour)
+
+
+def test_classes_of_rows(case):
+    found = case.task.classes_of(case.data.train, case.data)
+    assert found.shape == (ROWS, len(case.data.classes)) and found.dtype == bool
+    assert found.any(1).all()
+    assert case.task.classes_of(case.labels.draw(np.arange(6)), case.data).shape == (6, len(case.data.classes))
+
+
+def test_the_learner_scores_in_range_and_repeats(case):
+    learner = case.task.learner(case.data)
+    assert learner.metric and learner.description and learner.default_steps > 0 and learner.default_batch_size > 0
+    told = {"steps": 3, "batch_size": 8, "seed": 1, "augment": False}
+    one, two = (learner.measure(case.rows, case.data.heldout, **told) for _ in range(2))
+    assert 0 <= one.value <= 1 and len(one.per_class) == len(case.data.classes)
+    assert one.value == two.value
+
+
+@pytest.mark.slow
+def test_the_judge_has_an_opinion_of_every_row_and_is_read_back(case, tmp_path):
+    judge = case.task.fit_judge(case.data, 0, tmp_path)
+    assert judge.reference.shape == (ROWS,) and judge.reference.dtype == np.float32
+    opinion = judge.examine(case.rows)
+    assert opinion.agreement.shape == (ROWS,) and opinion.features.shape[0] == ROWS
+    assert float(opinion.agreement.min()) >= 0 and float(opinion.agreement.max()) <= 1
+    assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} == {".json", ".safetensors"}
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    again = case.task.fit_judge(case.data, 0, tmp_path).examine(case.rows)
+    np.testing.assert_array_equal(again.agreement, opinion.agreement)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
