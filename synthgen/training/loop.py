@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch import nn
 
 from ..diffusion.flow import draw_sigmas, flow_loss
@@ -79,6 +80,8 @@ class Training:
         self.codec, self.data, self.options, self.seed = codec, data, options, seed
         self.augment, self.look, self.report = augment, look, report
         precision = options.precision if options.precision != "auto" else "bf16" if bf16_is_fast() else "fp32"
+        # accelerate keeps the first precision of a process for good; a second training may want another
+        AcceleratorState._reset_state()
         self.accelerator = Accelerator(
             mixed_precision="bf16" if precision == "bf16" else "no", gradient_accumulation_steps=options.accumulate
         )

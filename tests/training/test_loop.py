@@ -40,7 +40,7 @@ def weights(net):
 
 
 def test_the_loss_falls(data, tmp_path):
-    _, result = run(data, tmp_path, OPTIONS.model_copy(update={"steps": 80}))
+    _, result = run(data, tmp_path, OPTIONS.model_copy(update={"steps": 80, "validate_every": 0.0125}))
     losses = [line["validation_loss"] for line in result.history]
     assert losses[-1] < 0.8 * losses[0] and result.stopped == "finished" and result.step == 80
 
@@ -118,3 +118,10 @@ def test_accumulation_is_a_larger_batch(data, tmp_path):
     assert whole.rows == split.rows
     assert split.history[-1]["validation_loss"] == pytest.approx(whole.history[-1]["validation_loss"], rel=0.1)
     shutil.rmtree(tmp_path / "a")
+
+
+@pytest.mark.parametrize("precisions", [("bf16", "fp32"), ("fp32", "bf16")])
+def test_one_process_may_train_in_one_precision_after_the_other(data, tmp_path, precisions):
+    options = [OPTIONS.model_copy(update={"precision": name, "steps": 2}) for name in precisions]
+    one, other = (run(data, tmp_path / chosen.precision, chosen)[0] for chosen in options)
+    assert torch.isfinite(weights(one)).all() and not torch.equal(weights(one), weights(other))
