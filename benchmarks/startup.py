@@ -36,7 +36,8 @@ def main() -> None:
         f"medians {median(times['synthgen']):.3f} s and {median(times['typer']):.3f} s, {len(turns)} turns; "
         f"quartiles of the ratio {low:.2f} to {high:.2f}"
     )
-    details = {"seconds": times, "commands": commands, "ratio_quartiles": [low, high]}
+    told = {name: ["python", *words[1:]] for name, words in commands.items()}
+    details = {"seconds": times, "commands": told, "ratio_quartiles": [low, high]}
     write("startup", [judge("startup.ratio", value, note=note)], options, details, tried=len(turns) < LEAST_TURNS)
 
 

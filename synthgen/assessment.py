@@ -113,12 +113,13 @@ def _fidelity(heldout: Columns, train: Columns, synthetic: Columns, judge: Judge
 
 
 def _privacy(maker: Maker, synthetic: Columns, membership: bool, seed: int) -> dict[str, Any]:
-    data, codec = maker.data, maker.sampler.codec
+    data, sampler = maker.data, maker.sampler
+    codec = sampler.codec
     train, heldout, made = (codec.describe(rows) for rows in (data.train, data.heldout, synthetic))
     found: dict[str, Any] = dict(measure_privacy(train, heldout, made, seed=seed, note=data.origin.splits))
     if membership:
         losses = [
-            denoising_losses(maker.sampler.net, codec, _thin(rows, MEMBERS, seed), seed).numpy()
+            denoising_losses(sampler.net, codec, _thin(rows, MEMBERS, seed), seed, sampler.device).numpy()
             for rows in (data.train, data.heldout)
         ]
         found.update(membership_auc(losses[0], losses[1], seed=seed))
