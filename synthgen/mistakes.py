@@ -33,7 +33,12 @@ def explain(error: ValidationError, document: Any, model: type[BaseModel]) -> li
     deepest = [
         path for path in found if not any(len(other) > len(path) and other[: len(path)] == path for other in found)
     ]
-    return [Mistake(path, f"{show_path(path)}: {_join(found[path])}") for path in deepest]
+    return [Mistake(path, _headed(path, _join(found[path]), document)) for path in deepest]
+
+
+def _headed(path: Path, text: str, document: Any) -> str:
+    # what is wrong between two fields names both itself
+    return text if not path and isinstance(document, dict) else f"{show_path(path)}: {text}"
 
 
 def show(value: Any) -> str:

@@ -14,9 +14,9 @@ import json
 import stat
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, Field, ValidationError, create_model
+from pydantic import BaseModel, Field, ValidationError, create_model, model_validator
 from pydantic.json_schema import models_json_schema
 
 from . import strict_yaml, task
@@ -63,6 +63,15 @@ class Recipe(Options):
     """How to measure what the rows are worth."""
     export: ExportOptions = Field(default_factory=ExportOptions)
     """What is written besides sharded Parquet."""
+
+    @model_validator(mode="after")
+    def _can_be_guided(self) -> Self:
+        if self.sample.guidance != 1 and self.train.drop == 0:
+            raise ValueError(
+                f"sample.guidance: {self.sample.guidance:g} needs a net that also learned without its condition; "
+                "set train.drop to 0.1, or sample.guidance to 1"
+            )
+        return self
 
     @property
     def sha256(self) -> str:

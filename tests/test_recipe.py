@@ -233,3 +233,9 @@ def test_other_readers_see_the_same(value: Any) -> None:
 def test_the_dialect(text: str, value: Any) -> None:
     read = strict_yaml.read(text)
     assert read == value and type(read) is type(value)
+
+
+def test_guidance_needs_a_net_that_learned_without_its_condition():
+    with pytest.raises(UserError, match=r"sample\.guidance: 2 needs .* set train\.drop to 0\.1"):
+        load("segmentation", ["sample.guidance=2"])
+    assert load("segmentation", ["sample.guidance=2", "train.drop=0.1"]).sample.guidance == 2

@@ -7,6 +7,7 @@ x = codec.encode(rows)
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,10 +16,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from ..networks.preconditioning import AUGMENTED
 from ..types import Columns, Condition, count_rows, take_rows
 
 DESCRIPTOR_SIZE = 256  # values a row; enough to tell a copy, few enough to search 60,000 rows in milliseconds
 FIT_ROWS = 5000
+OFTEN = 0.15  # share of rows that are shifted or warped; at 1 the net never learned what an unchanged row is
+SHIFT = 0.15  # of half a side, either way
+WARP_TURN, WARP_ZOOM = math.radians(12), math.log(1.15)
 
 
 @dataclass(frozen=True)
@@ -99,25 +104,47 @@ def fit_image_codec(train: Columns, classes: int, kind: Literal["label", "mask"]
 def augment_images(
     x: torch.Tensor, condition: Condition, names: tuple[str, ...], generator: torch.Generator
 ) -> tuple[torch.Tensor, Condition]:
-    """Flip, turn and shift rows at random, each row for itself; masks go along. Shifts repeat the border's pixels."""
+    """Flip, turn, shift and warp rows at random, each row for itself; masks go along.
+
+    `condition` gets "augmented", float32 (B, 8): the net is told how a row was changed, so that a sampler, which tells
+    it nothing, draws unchanged rows (Karras et al. 2022, §5).
+    """
+    if not names:
+        return x, condition
+    told = torch.zeros(len(x), AUGMENTED)
     masks: Any = condition.get("mask")
     if "flip" in names:
         flipped = torch.rand(len(x), generator=generator) < 0.5
         x = torch.where(flipped.view(-1, 1, 1, 1), x.flip(3), x)
         masks = None if masks is None else torch.where(flipped.view(-1, 1, 1), masks.flip(2), masks)
+        told[:, 0] = flipped
     if "turn" in names:
-        quarters = torch.randint(4, (len(x),), generator=generator).tolist()
-        x = torch.stack([row.rot90(k, (1, 2)) for row, k in zip(x, quarters, strict=True)])
-        masks = None if masks is None else torch.stack([m.rot90(k) for m, k in zip(masks, quarters, strict=True)])
-    if "shift" in names:
-        reach = max(1, min(x.shape[2:]) // 14)
-        rows, columns = (_shifted_index(size, reach, len(x), generator) for size in x.shape[2:])
-        every = torch.arange(len(x)).view(-1, 1, 1)
-        x = x[every, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
-        masks = None if masks is None else masks[every, rows[:, :, None], columns[:, None, :]]
-    return x.contiguous(), condition if masks is None else {**condition, "mask": masks.contiguous()}
+        quarters = torch.randint(4, (len(x),), generator=generator)
+        x = torch.stack([row.rot90(k, (1, 2)) for row, k in zip(x, quarters.tolist(), strict=True)])
+        if masks is not None:
+            masks = torch.stack([m.rot90(k) for m, k in zip(masks, quarters.tolist(), strict=True)])
+        told[:, 1:3] = torch.stack([(quarters * math.pi / 2).cos() - 1, (quarters * math.pi / 2).sin()], 1)
+    if "shift" in names or "warp" in names:
+        matrix, told[:, 3:] = _draw_warp(x.shape, "shift" in names, "warp" in names, generator)
+        grid = F.affine_grid(matrix, list(x.shape), align_corners=False)
+        # a mask's values cannot be mixed, and its image must stay on its pixels
+        mode = "bilinear" if masks is None else "nearest"
+        x = F.grid_sample(x, grid, mode=mode, padding_mode="border", align_corners=False)
+        if masks is not None:
+            moved = F.grid_sample(masks[:, None].float(), grid, "nearest", "border", align_corners=False)
+            masks = moved[:, 0].to(masks.dtype)
+    changed = condition if masks is None else {**condition, "mask": masks.contiguous()}
+    return x.contiguous(), {**changed, "augmented": told}
 
 
-def _shifted_index(size: int, reach: int, count: int, generator: torch.Generator) -> torch.Tensor:
-    by = torch.randint(-reach, reach + 1, (count, 1), generator=generator)
-    return (torch.arange(size) + by).clamp(0, size - 1)
+def _draw_warp(
+    shape: torch.Size, shift: bool, warp: bool, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Affine maps (B, 2, 3) in coordinates from -1 to 1, and what to tell of them, in [-1, 1] (B, 5)."""
+    told = (2 * torch.rand(shape[0], 5, generator=generator) - 1) * torch.tensor([shift] * 2 + [warp] * 3)
+    told = told * (torch.rand(shape[0], 1, generator=generator) < OFTEN)
+    angle, zoom = told[:, 2] * WARP_TURN, torch.exp(told[:, 3:] * WARP_ZOOM)
+    turn = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], 1).view(-1, 2, 2)
+    sides = torch.tensor([shape[3], shape[2]], dtype=torch.float32)  # a turn is one in pixels, not in shares
+    matrix = turn * sides / sides[:, None] / zoom[:, None]
+    return torch.cat([matrix, told[:, :2, None] * SHIFT], 2), told

@@ -13,6 +13,7 @@ from torch import nn
 from ..diffusion.flow import expand
 from ..types import Condition
 
+AUGMENTED = 8  # numbers that tell how a training row was changed, if it was
 ONE_HOT_LIMIT = 16  # masks of more classes are embedded instead: one-hot channels would outgrow the image's
 
 
@@ -40,12 +41,13 @@ def fourier_features(sigma: torch.Tensor, count: int = 64) -> torch.Tensor:
 
 
 class Teller(nn.Module):
-    """An embedding (B, width) of the noise level and, where rows have one, of the class."""
+    """An embedding (B, width) of the noise level and, where rows have them, of the class and of an augmentation."""
 
     def __init__(self, width: int, classes: int) -> None:
         super().__init__()
         self.time = nn.Sequential(nn.Linear(64, width), nn.SiLU(), nn.Linear(width, width))
         self.label = nn.Embedding(classes + 1, width) if classes else None  # the last one: not told
+        self.augmented = nn.Linear(AUGMENTED, width, bias=False)  # numbers; zero: unchanged
 
     def forward(
         self, sigma: torch.Tensor, condition: Condition, keep: torch.Tensor | None, dtype: torch.dtype
@@ -56,6 +58,8 @@ class Teller(nn.Module):
             if keep is not None:
                 label = torch.where(keep, label, torch.full_like(label, self.label.num_embeddings - 1))
             told = told + self.label(label).to(told.dtype)
+        if "augmented" in condition:
+            told = told + self.augmented(condition["augmented"].to(dtype))
         return nn.functional.silu(told)
 
 

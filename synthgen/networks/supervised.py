@@ -118,7 +118,7 @@ def build_optimisers(net: nn.Module, schedule: Schedule) -> list[tuple[torch.opt
     inner = [p for p in net.parameters() if p.ndim == 4 and p.shape[-1] > 1]
     outer = [p for p in net.parameters() if p.ndim != 4 or p.shape[-1] == 1]
     adamw = torch.optim.AdamW(outer, lr=schedule.rate, weight_decay=schedule.decay, fused=True)
-    return [(Muon(inner, schedule.muon_rate), schedule.muon_rate), (adamw, schedule.rate)]
+    return [(Muon(inner, schedule.muon_rate, momentum=0.9), schedule.muon_rate), (adamw, schedule.rate)]
 
 
 def freeze_statistics(net: nn.Module) -> None:

@@ -3,12 +3,17 @@
 Pixels are folded into channels first (pixel-unshuffle), so the convolutions run on a coarse grid with enough channels
 to be worth a CPU's or GPU's while; long skips carry the detail. Attention, when asked for, sits on the coarsest grid.
 
+There are no normalisation layers with statistics over the grid: as in EDM2 (Karras et al. 2024, §2), weights are drawn
+and branches are added so that activations keep unit variance. On a CPU the backward pass of a group normalisation
+costs more than that of the convolution behind it, and this net learns as well from each row.
+
     net = SmallUNet(channels=3, size=(64, 64), patch=4, widths=(64, 128), classes=3, condition="mask")
     x_hat = net(x, sigma, {"mask": mask})
 """
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 import torch
@@ -53,7 +58,7 @@ def build_unet(
 
 
 class SmallUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
-    """Residual blocks on grids of half the size each, long skips between them."""
+    """Residual blocks on grids of half the size each; every block on the way up takes the skip of its like below."""
 
     config_name = "config.json"
 
@@ -74,31 +79,22 @@ class SmallUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         embedding = 4 * widths[0]
         self.told = Teller(embedding, classes if condition == "label" else 0)
         fold = patch * patch
-        self.enter = nn.Conv2d((channels + (self.mask.channels if self.mask else 0)) * fold, widths[0], 3, padding=1)
+        read = (channels + (self.mask.channels if self.mask else 0)) * fold
+        self.enter = convolve(read + 1, widths[0])  # and a channel of ones, which stands in for all biases
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
-        skips = [widths[0]]
-        width = widths[0]
-        for level, next_width in enumerate(widths):
-            if level:
-                self.down.append(Resample(width, next_width, "down"))
-                width = next_width
-                skips.append(width)
-            for _ in range(blocks):
-                self.down.append(Block(width, width, embedding))
-                skips.append(width)
-        self.middle = nn.ModuleList([Block(width, width, embedding)])
+        for finer, width in zip((None, *widths), widths, strict=False):
+            if finer is not None:
+                self.down.append(Resample(finer, width, "down"))
+            self.down.extend(Block(width, width, embedding, calm=True) for _ in range(blocks))
+        self.middle = nn.ModuleList([Block(widths[-1], widths[-1], embedding, calm=True)])
         if attention:
-            self.middle.extend([Attention(width), Block(width, width, embedding)])
-        for level, next_width in reversed(list(enumerate(widths))):
-            if level < len(widths) - 1:
-                self.up.append(Resample(width, next_width, "up"))
-                width = next_width
-            for _ in range(blocks + 1):
-                self.up.append(Block(width + skips.pop(), width, embedding))
-        last = nn.Conv2d(width, channels * fold, 3, padding=1)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)  # type: ignore[arg-type]
-        self.leave = nn.Sequential(nn.GroupNorm(8, width), nn.SiLU(), last)
+            self.middle.extend([Attention(widths[-1]), Block(widths[-1], widths[-1], embedding, calm=True)])
+        for coarser, width in zip((None, *widths[::-1]), widths[::-1], strict=False):
+            if coarser is not None:
+                self.up.append(Resample(coarser, width, "up"))
+            self.up.extend(Block(2 * width, width, embedding) for _ in range(blocks))
+        self.leave = convolve(widths[0], channels * fold)
+        nn.init.zeros_(self.leave.weight)
 
     def forward(
         self, x: torch.Tensor, sigma: torch.Tensor, condition: Condition, keep: torch.Tensor | None = None
@@ -119,37 +115,63 @@ class SmallUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         height, width = x.shape[2:]
         x = self._padded(x)
         h = F.pixel_unshuffle(x, self.config.patch) if self.config.patch > 1 else x
+        h = torch.cat([h, torch.ones_like(h[:, :1])], 1)
         h = self.enter(h.contiguous(memory_format=torch.channels_last))
-        skips = [h]
+        skips = []
         for layer in self.down:
             h = layer(h, told)
-            skips.append(h)
+            if isinstance(layer, Block):
+                skips.append(h)
         for layer in self.middle:
             h = layer(h, told)
         for layer in self.up:
             h = layer(h, told) if isinstance(layer, Resample) else layer(torch.cat([h, skips.pop()], 1), told)
-        h = self.leave(h)
+        h = self.leave(activate(h))
         h = F.pixel_shuffle(h, self.config.patch) if self.config.patch > 1 else h
         return h[:, :, :height, :width]
 
 
-class Block(nn.Module):
-    """Residual block; (σ, class) scale and shift the second normalisation (Dhariwal & Nichol 2021, §3)."""
+SILU_GAIN = 0.596  # the root mean square of silu(z), z ~ N(0, 1) (Karras et al. 2024, eq. 81)
+BRANCH = 0.3  # how much of a sum comes from the residual branch (Karras et al. 2024, §2.4)
 
-    def __init__(self, inside: int, outside: int, embedding: int) -> None:
+
+def activate(x: torch.Tensor) -> torch.Tensor:
+    """SiLU that keeps unit variance."""
+    return F.silu(x) / SILU_GAIN
+
+
+def blend(x: torch.Tensor, branch: torch.Tensor) -> torch.Tensor:
+    """Weighted sum of two independent inputs of unit variance, of unit variance again (Karras et al. 2024, eq. 88)."""
+    return torch.lerp(x, branch, BRANCH) / math.hypot(1 - BRANCH, BRANCH)
+
+
+def convolve(inside: int, outside: int, size: int = 3, stride: int = 1) -> nn.Conv2d:
+    """A convolution without bias, drawn so that it keeps unit variance."""
+    layer = nn.Conv2d(inside, outside, size, stride, padding=size // 2, bias=False)
+    nn.init.normal_(layer.weight, std=(inside * size * size) ** -0.5)
+    return layer
+
+
+class Block(nn.Module):
+    """Residual block; (σ, class) scale the branch's channels between its convolutions.
+
+    `calm`: each cell is first scaled to unit mean square, so that activations cannot grow along the way down.
+    """
+
+    def __init__(self, inside: int, outside: int, embedding: int, calm: bool = False) -> None:
         super().__init__()
-        self.norm1, self.conv1 = nn.GroupNorm(8, inside), nn.Conv2d(inside, outside, 3, padding=1)
-        self.norm2, self.conv2 = nn.GroupNorm(8, outside), nn.Conv2d(outside, outside, 3, padding=1)
-        self.modulate = nn.Linear(embedding, 2 * outside)
-        self.skip = nn.Conv2d(inside, outside, 1) if inside != outside else nn.Identity()
+        self.calm = calm
+        self.conv1, self.conv2 = convolve(inside, outside), convolve(outside, outside)
+        self.modulate = nn.Linear(embedding, outside)
+        self.skip = convolve(inside, outside, 1) if inside != outside else nn.Identity()
         nn.init.zeros_(self.modulate.weight)
         nn.init.zeros_(self.modulate.bias)
 
     def forward(self, x: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
-        h = self.conv1(F.silu(self.norm1(x)))
-        scale, shift = self.modulate(told)[:, :, None, None].chunk(2, 1)
-        h = self.conv2(F.silu(self.norm2(h) * (1 + scale) + shift))
-        return self.skip(x) + h
+        if self.calm:
+            x = x * torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-4)
+        h = self.conv1(activate(x)) * (1 + self.modulate(told))[:, :, None, None]
+        return blend(self.skip(x), self.conv2(activate(h)))
 
 
 class Resample(nn.Module):
@@ -158,29 +180,24 @@ class Resample(nn.Module):
     def __init__(self, inside: int, outside: int, direction: Literal["down", "up"]) -> None:
         super().__init__()
         self.direction = direction
-        stride = 2 if direction == "down" else 1
-        self.conv = nn.Conv2d(inside, outside, 3, padding=1, stride=stride)
+        self.conv = convolve(inside, outside, stride=2 if direction == "down" else 1)
 
     def forward(self, x: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
         return self.conv(x if self.direction == "down" else F.interpolate(x, scale_factor=2, mode="nearest"))
 
 
 class Attention(nn.Module):
-    """Self-attention over the cells of the grid, with normalised queries and keys."""
+    """Cosine self-attention over the cells of the grid (Karras et al. 2024, §2.3)."""
 
     def __init__(self, width: int, head: int = 32) -> None:
         super().__init__()
         self.heads = max(1, width // head)
-        self.norm, self.qkv, self.out = (
-            nn.GroupNorm(8, width),
-            nn.Conv2d(width, 3 * width, 1),
-            nn.Conv2d(width, width, 1),
-        )
-        nn.init.zeros_(self.out.weight)
+        self.qkv, self.out = convolve(width, 3 * width, 1), convolve(width, width, 1)
 
     def forward(self, x: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
         b, c, h, w = x.shape
-        q, k, v = self.qkv(self.norm(x)).view(b, 3, self.heads, c // self.heads, h * w).transpose(3, 4).unbind(1)
-        q, k = F.normalize(q, dim=-1) * (c // self.heads) ** 0.25, F.normalize(k, dim=-1) * (c // self.heads) ** 0.25
-        mixed = F.scaled_dot_product_attention(q, k, v.to(q.dtype))
-        return x + self.out(mixed.transpose(2, 3).reshape(b, c, h, w))
+        each = c // self.heads
+        q, k, v = self.qkv(x).reshape(b, 3, self.heads, each, h * w).transpose(3, 4).unbind(1)
+        q, k = F.normalize(q, dim=-1) * each**0.25, F.normalize(k, dim=-1) * each**0.25
+        mixed = F.scaled_dot_product_attention(q, k, v.to(q.dtype)).to(x.dtype)
+        return blend(x, self.out(mixed.transpose(2, 3).reshape(b, c, h, w)))

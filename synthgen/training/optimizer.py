@@ -5,34 +5,11 @@ optimizers = build_optimizers(net, options)
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import nn
 
+from ..networks.muon import Muon
 from .options import TrainOptions
-
-
-class KernelMuon(torch.optim.Muon):
-    """torch's Muon (Jordan et al. 2024), fed with convolution kernels too, seen as matrices (out, in · height · width).
-
-    torch's own takes matrices only. A kernel and its matrix share their memory, so the update lands in the kernel.
-    """
-
-    def __init__(self, parameters: list[nn.Parameter], **options: Any) -> None:
-        self._kernels = list(parameters)
-        matrices = [nn.Parameter(p.detach().view(p.shape[0], -1)) for p in parameters]
-        super().__init__(matrices, **options)
-
-    def step(self, closure: Any = None) -> Any:
-        for kernel, matrix in zip(self._kernels, self.param_groups[0]["params"], strict=True):
-            matrix.grad = None if kernel.grad is None else kernel.grad.reshape(matrix.shape)
-        return super().step(closure)
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        for kernel in self._kernels:
-            kernel.grad = None
-        super().zero_grad(set_to_none)
 
 
 def build_optimizers(net: nn.Module, options: TrainOptions) -> list[torch.optim.Optimizer]:
@@ -53,7 +30,7 @@ def build_optimizers(net: nn.Module, options: TrainOptions) -> list[torch.optim.
     rate, decay = options.learning_rate, options.weight_decay
     optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=rate, weight_decay=decay, betas=(0.9, 0.99))]
     if hidden:
-        optimizers.append(KernelMuon(hidden, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw", ns_steps=3))
+        optimizers.append(Muon(hidden, lr=rate, weight_decay=decay, scale="adamw"))
     return optimizers
 
 

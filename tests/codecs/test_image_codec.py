@@ -72,7 +72,7 @@ def test_a_codec_is_the_same_from_disk(case, tmp_path):
     assert load_image_codec(tmp_path / "codec.json") == codec
 
 
-@pytest.mark.parametrize("names", [("flip",), ("turn",), ("shift",), ("flip", "turn", "shift")])
+@pytest.mark.parametrize("names", [("flip",), ("turn",), ("shift",), ("warp",), ("flip", "turn", "shift", "warp")])
 def test_masks_go_along_with_their_images(names):
     generator = torch.Generator().manual_seed(3)
     mask = torch.randint(0, 5, (64, 28, 28), generator=generator)
@@ -88,3 +88,23 @@ def test_augmentation_follows_the_generator_and_leaves_labels_alone():
     assert torch.equal(one[0], two[0]) and torch.equal(one[1]["label"], label)
     plain, _ = augment_images(x, {"label": label}, (), torch.Generator())
     assert torch.equal(plain, x)
+
+
+def test_the_net_is_told_how_a_row_was_changed():
+    x = torch.arange(256 * 35.0).view(256, 1, 5, 7)
+    for names in (("flip",), ("shift",), ("warp",)):
+        changed, condition = augment_images(x, {}, names, torch.Generator().manual_seed(0))
+        same = (condition["augmented"] == 0).all(1)
+        torch.testing.assert_close(changed[same], x[same], rtol=1e-4, atol=0.01)
+        assert 0.3 < same.float().mean() < 0.95
+        assert not any(torch.allclose(a, b) for a, b in zip(changed[~same], x[~same], strict=True))
+    assert "augmented" not in augment_images(x, {}, (), torch.Generator())[1]
+
+
+def test_a_turn_keeps_its_angle_in_images_that_are_not_square():
+    wide = torch.zeros(200, 1, 20, 60)
+    wide[:, :, 8:12, 28:32] = 1  # a square stays a square, of the same area but for the zoom
+    turned, condition = augment_images(wide, {}, ("warp",), torch.Generator().manual_seed(0))
+    area = turned.sum((1, 2, 3)) / 16
+    zoom = (condition["augmented"][:, 6:] * np.log(1.15)).exp().prod(1)
+    assert ((area - zoom).abs() < 0.2).all() and (area != 1).any()

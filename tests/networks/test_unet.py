@@ -52,3 +52,22 @@ def test_saves_and_loads_as_safetensors(tmp_path):
     x, sigma, mask = torch.randn(1, 3, 16, 16), torch.tensor([0.4]), {"mask": torch.ones(1, 16, 16, dtype=torch.long)}
     torch.testing.assert_close(net(x, sigma, mask), again(x, sigma, mask))
     assert not list(tmp_path.glob("*.bin"))
+
+
+def test_a_row_that_was_not_changed_needs_no_telling():
+    net = randomised(build_unet((1, 8, 8), 3, "label", OPTIONS))
+    x, sigma, label = torch.randn(1, 1, 8, 8), torch.tensor([0.4]), torch.tensor([1])
+    plain = net(x, sigma, {"label": label})
+    torch.testing.assert_close(net(x, sigma, {"label": label, "augmented": torch.zeros(1, 8)}), plain)
+    assert not torch.allclose(net(x, sigma, {"label": label, "augmented": torch.ones(1, 8)}), plain)
+
+
+@pytest.mark.parametrize("size", [8, 32])
+def test_activations_of_a_fresh_net_keep_about_unit_variance(size):
+    torch.manual_seed(0)
+    net = build_unet((3, size, size), 3, "label", UNetOptions(widths=(32, 64, 64), blocks=3)).eval()
+    seen = []
+    for layer in [*net.down, *net.middle, *net.up]:
+        layer.register_forward_hook(lambda layer, inputs, output: seen.append(output.std().item()))
+    net(torch.randn(8, 3, size, size), torch.full((8,), 0.5), {"label": torch.zeros(8, dtype=torch.long)})
+    assert len(seen) == 23 and 0.5 < min(seen) and max(seen) < 2

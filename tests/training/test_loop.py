@@ -40,7 +40,7 @@ def weights(net):
 
 
 def test_the_loss_falls(data, tmp_path):
-    _, result = run(data, tmp_path, OPTIONS.model_copy(update={"steps": 80, "validate_every": 0.0125}))
+    _, result = run(data, tmp_path, OPTIONS.model_copy(update={"steps": 80, "validate_every": 0.125}))
     losses = [line["validation_loss"] for line in result.history]
     assert losses[-1] < 0.8 * losses[0] and result.stopped == "finished" and result.step == 80
 

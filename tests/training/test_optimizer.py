@@ -1,21 +1,8 @@
 import pytest
-import torch
 
 from synthgen.networks.unet import UNetOptions, build_unet
-from synthgen.training.optimizer import KernelMuon, build_optimizers, learning_rate_at
+from synthgen.training.optimizer import build_optimizers, learning_rate_at
 from synthgen.training.options import TrainOptions
-
-
-def test_muon_on_a_kernel_is_muon_on_its_matrix():
-    kernel = torch.nn.Parameter(torch.randn(4, 3, 3, 3, generator=torch.Generator().manual_seed(0)))
-    matrix = torch.nn.Parameter(kernel.detach().clone().view(4, 27))
-    gradient = torch.randn(4, 27, generator=torch.Generator().manual_seed(1))
-    ours, torchs = KernelMuon([kernel], lr=0.1), torch.optim.Muon([matrix], lr=0.1)
-    for _ in range(3):
-        kernel.grad, matrix.grad = gradient.view(4, 3, 3, 3).clone(), gradient.clone()
-        ours.step()
-        torchs.step()
-    torch.testing.assert_close(kernel.detach().view(4, 27), matrix.detach())
 
 
 @pytest.mark.parametrize(("name", "count"), [("muon", 2), ("adamw", 1)])
