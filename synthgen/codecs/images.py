@@ -21,6 +21,8 @@ from ..types import Columns, Condition, count_rows, take_rows
 
 DESCRIPTOR_SIZE = 256  # values a row; enough to tell a copy, few enough to search 60,000 rows in milliseconds
 FIT_ROWS = 5000
+EVEN = tuple(value / 255 for value in range(256))
+DIM = 0.5  # a row's contrast as a share of that of all rows
 OFTEN = 0.15  # share of rows that are shifted or warped; at 1 the net never learned what an unchanged row is
 SHIFT = 0.15  # of half a side, either way
 WARP_TURN, WARP_ZOOM = math.radians(12), math.log(1.15)
@@ -28,9 +30,11 @@ WARP_TURN, WARP_ZOOM = math.radians(12), math.log(1.15)
 
 @dataclass(frozen=True)
 class ImageCodec:
-    """x = (image/255 − mean) / sd, where the mean is that of the pixel's class if masks are the condition.
+    """x = (tone(image) − mean) / sd, where the mean is that of the pixel's class if masks are the condition.
 
-    Taking away each class's mean colour leaves the net the texture alone to learn.
+    Taking away each class's mean colour leaves the net the texture alone to learn. `tones` are the values of the 256
+    intensities: even ones, or spread out where intensities are frequent, so that dim rows among bright ones keep
+    their contrast.
     """
 
     shape: tuple[int, int, int]  # (C, H, W)
@@ -38,10 +42,11 @@ class ImageCodec:
     kind: Literal["label", "mask"]
     mean: tuple[tuple[float, ...], ...]  # [class or 0][channel], in [0, 1]; the last one is for ignored pixels
     sd: tuple[float, ...]  # [channel]
+    tones: tuple[float, ...] = EVEN  # [intensity 0 … 255] in [0, 1], rising
 
     def encode(self, columns: Columns) -> torch.Tensor:
         """float32 (B, C, H, W)."""
-        image = torch.from_numpy(columns["image"]).permute(0, 3, 1, 2).float() / 255
+        image = torch.tensor(self.tones)[torch.from_numpy(columns["image"]).long()].permute(0, 3, 1, 2)
         return (image - self._mean(columns)) / torch.tensor(self.sd).view(1, -1, 1, 1)
 
     def condition(self, columns: Columns) -> Condition:
@@ -51,7 +56,12 @@ class ImageCodec:
     def decode(self, x: torch.Tensor, columns: Columns) -> Columns:
         """`columns` with "image", uint8 (B, H, W, C)."""
         image = x.float() * torch.tensor(self.sd).view(1, -1, 1, 1) + self._mean(columns)
-        pixels = image.mul_(255).round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+        if self.tones == EVEN:
+            image.mul_(255).round_().clamp_(0, 255)
+        else:
+            tones = torch.tensor(self.tones)
+            image = torch.bucketize(image, (tones[1:] + tones[:-1]) / 2)
+        pixels = image.to(torch.uint8).permute(0, 2, 3, 1).contiguous()
         return {**columns, "image": pixels.numpy()}
 
     def describe(self, columns: Columns) -> np.ndarray:
@@ -79,14 +89,20 @@ class ImageCodec:
 def load_image_codec(path: Path) -> ImageCodec:
     state = json.loads(path.read_text())
     return ImageCodec(
-        tuple(state["shape"]), state["classes"], state["kind"], tuple(map(tuple, state["mean"])), tuple(state["sd"])
+        tuple(state["shape"]),
+        state["classes"],
+        state["kind"],
+        tuple(map(tuple, state["mean"])),
+        tuple(state["sd"]),
+        tuple(state["tones"]),
     )  # type: ignore[arg-type]
 
 
 def fit_image_codec(train: Columns, classes: int, kind: Literal["label", "mask"]) -> ImageCodec:
     """Means and spreads of the training images, of 5,000 of them at most."""
     rows = take_rows(train, slice(0, FIT_ROWS))
-    image = rows["image"].astype(np.float32) / 255
+    tones = _choose_tones(rows["image"])
+    image = np.array(tones, np.float32)[rows["image"]]
     overall = image.mean((0, 1, 2))
     means = np.tile(overall, (classes + 1, 1)) if kind == "mask" else overall[None]
     residual = image - overall
@@ -98,7 +114,19 @@ def fit_image_codec(train: Columns, classes: int, kind: Literal["label", "mask"]
         residual = image - means[np.minimum(rows["mask"], classes)]
     sd = np.maximum(residual.std((0, 1, 2)), 1e-3)
     height, width, channels = image.shape[1:]
-    return ImageCodec((channels, height, width), classes, kind, tuple(map(tuple, means.tolist())), tuple(sd.tolist()))
+    return ImageCodec(
+        (channels, height, width), classes, kind, tuple(map(tuple, means.tolist())), tuple(sd.tolist()), tones
+    )
+
+
+def _choose_tones(images: np.ndarray) -> tuple[float, ...]:
+    """Even tones, unless most rows have little contrast beside the whole: then halfway to a flat histogram."""
+    values = images.reshape(len(images), -1)
+    if np.median(values.std(1)) >= DIM * values.std():
+        return EVEN
+    share = np.bincount(values.ravel(), minlength=256) / values.size
+    flat = np.cumsum(share) - share / 2
+    return tuple(((flat + EVEN) / 2).tolist())
 
 
 def augment_images(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from synthgen.codecs.images import augment_images, fit_image_codec, load_image_codec
+from synthgen.codecs.images import EVEN, augment_images, fit_image_codec, load_image_codec
 
 
 @pytest.fixture(params=[("label", 1), ("mask", 3)], ids=["label, grey", "mask, rgb"])
@@ -54,6 +54,18 @@ def test_an_even_image_does_not_divide_by_zero():
     assert bool(torch.isfinite(fit_image_codec(rows, 2, "label").encode(rows)).all())
 
 
+def test_dim_rows_among_bright_ones_keep_their_contrast(tmp_path):
+    generator = np.random.Generator(np.random.Philox(1))
+    dim, bright = generator.integers(4, 12, (30, 8, 8, 1)), generator.integers(180, 230, (10, 8, 8, 1))
+    rows = {"image": np.concatenate([dim, bright]).astype(np.uint8), "label": np.zeros(40, np.int64)}
+    codec = fit_image_codec(rows, 2, "label")
+    x = codec.encode(rows)
+    linear = rows["image"] / rows["image"].std()
+    assert float(x[:30].std()) > 5 * linear[:30].std() and float(x[30:].std()) > 0.3 * linear[30:].std()
+    codec.save(tmp_path / "codec.json")
+    np.testing.assert_array_equal(load_image_codec(tmp_path / "codec.json").decode(x, rows)["image"], rows["image"])
+
+
 def test_descriptors_tell_copies_from_new_rows(case):
     codec, rows = case
     found = codec.describe(rows)
@@ -70,6 +82,7 @@ def test_a_codec_is_the_same_from_disk(case, tmp_path):
     codec, _ = case
     codec.save(tmp_path / "codec.json")
     assert load_image_codec(tmp_path / "codec.json") == codec
+    assert codec.tones == EVEN  # rows of like contrast: intensities stay as they are
 
 
 @pytest.mark.parametrize("names", [("flip",), ("turn",), ("shift",), ("warp",), ("flip", "turn", "shift", "warp")])
