@@ -14,7 +14,7 @@ from _record import ROOT, Run, command_line, difference, judge, make_run, need_d
 
 DATA = ROOT.parent / "shared" / "data" / "dsb2018_nuclei"
 FEW = 10
-SECONDS = 400  # fluorescence, bright field and stained tissue in one model take longer than one photograph
+SECONDS = 300  # fluorescence, bright field and stained tissue in one model take longer than one photograph
 FOREGROUND = 1  # number of the class
 ORIGIN = "Caicedo et al., Nature Methods 16 (2019): 2018 Data Science Bowl, BBBC038"
 
