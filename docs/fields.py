@@ -95,12 +95,13 @@ def _values(field: dict[str, Any]) -> str:
 
 
 def _bounds(field: dict[str, Any]) -> str:
-    low, high = field.get("minimum", field.get("exclusiveMinimum")), field.get("maximum")
+    low, high = (field.get(side, field.get(f"exclusive{side.title()}")) for side in ("minimum", "maximum"))
     if low is None or high is None:
         return ""
     above = "above " if "exclusiveMinimum" in field else ""
     step = f", in steps of {field['multipleOf']}" if "multipleOf" in field else ""
-    return f"({above}{_count(low)} to {_count(high)}{step})"
+    below = "below " if "exclusiveMaximum" in field else ""
+    return f"({above}{_count(low)} to {below}{_count(high)}{step})"
 
 
 def _count(value: float) -> str:

@@ -42,7 +42,7 @@ class ImageCodec:
     kind: Literal["label", "mask"]
     mean: tuple[tuple[float, ...], ...]  # [class or 0][channel], in [0, 1]; the last one is for ignored pixels
     sd: tuple[float, ...]  # [channel]
-    tones: tuple[float, ...] = EVEN  # [intensity 0 … 255] in [0, 1], rising
+    tones: tuple[float, ...]  # [intensity 0 … 255] in [0, 1], rising
 
     def encode(self, columns: Columns) -> torch.Tensor:
         """float32 (B, C, H, W)."""
@@ -56,12 +56,9 @@ class ImageCodec:
     def decode(self, x: torch.Tensor, columns: Columns) -> Columns:
         """`columns` with "image", uint8 (B, H, W, C)."""
         image = x.float() * torch.tensor(self.sd).view(1, -1, 1, 1) + self._mean(columns)
-        if self.tones == EVEN:
-            image.mul_(255).round_().clamp_(0, 255)
-        else:
-            tones = torch.tensor(self.tones)
-            image = torch.bucketize(image, (tones[1:] + tones[:-1]) / 2)
-        pixels = image.to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+        tones = torch.tensor(self.tones)
+        nearest = torch.bucketize(image.permute(0, 2, 3, 1).contiguous(), (tones[1:] + tones[:-1]) / 2, out_int32=True)
+        pixels = nearest.to(torch.uint8)
         return {**columns, "image": pixels.numpy()}
 
     def describe(self, columns: Columns) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 K. Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks". torch.optim.Muon takes matrices only
 and goes through them one by one. Here kernels are matrices too, all of one shape go through together, and the
-iterations run on the small Gram matrix: a third of the time for the same update. Knows parameters, not networks.
+iterations run on the small Gram matrix: two thirds of the time for the same update (7.7 against 12.2 ms a step for the
+kernels of the tissue recipe on two cores). Knows parameters, not networks.
 
     optimiser = Muon([p for p in net.parameters() if p.ndim == 4], lr=0.1)
 """
@@ -47,7 +48,10 @@ class Muon(torch.optim.Optimizer):
             if not parameters:
                 continue
             gradients = [p.grad for p in parameters]
-            momenta = [self.state[p].setdefault("momentum", torch.zeros_like(p)) for p in parameters]
+            for p in parameters:
+                if "momentum" not in self.state[p]:
+                    self.state[p]["momentum"] = torch.zeros_like(p)
+            momenta = [self.state[p]["momentum"] for p in parameters]
             torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
             updates = torch._foreach_lerp(gradients, momenta, group["momentum"])
             torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])

@@ -3,7 +3,7 @@
 Pixels are folded into channels first (pixel-unshuffle), so the convolutions run on a coarse grid with enough channels
 to be worth a CPU's or GPU's while; long skips carry the detail. Attention, when asked for, sits on the coarsest grid.
 
-There are no normalisation layers with statistics over the grid: as in EDM2 (Karras et al. 2024, §2), weights are drawn
+There are no normalisation layers with statistics over the grid: as in EDM2 (Karras et al. 2024), weights are drawn
 and branches are added so that activations keep unit variance. On a CPU the backward pass of a group normalisation
 costs more than that of the convolution behind it, and this net learns as well from each row.
 
@@ -132,7 +132,7 @@ class SmallUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
 
 SILU_GAIN = 0.596  # the root mean square of silu(z), z ~ N(0, 1) (Karras et al. 2024, eq. 81)
-BRANCH = 0.3  # how much of a sum comes from the residual branch (Karras et al. 2024, §2.4)
+BRANCH = 0.3  # how much of a sum comes from the residual branch (Karras et al. 2024)
 
 
 def activate(x: torch.Tensor) -> torch.Tensor:
@@ -187,7 +187,7 @@ class Resample(nn.Module):
 
 
 class Attention(nn.Module):
-    """Cosine self-attention over the cells of the grid (Karras et al. 2024, §2.3)."""
+    """Cosine self-attention over the cells of the grid, as in EDM2."""
 
     def __init__(self, width: int, head: int = 32) -> None:
         super().__init__()

@@ -114,10 +114,13 @@ def test_the_net_is_told_how_a_row_was_changed():
     assert "augmented" not in augment_images(x, {}, (), torch.Generator())[1]
 
 
-def test_a_turn_keeps_its_angle_in_images_that_are_not_square():
-    wide = torch.zeros(200, 1, 20, 60)
-    wide[:, :, 8:12, 28:32] = 1  # a square stays a square, of the same area but for the zoom
+def test_a_turn_does_not_shear_images_that_are_not_square():
+    wide = torch.zeros(200, 1, 24, 72)
+    wide[:, :, 8:16, 32:40] = 1
     turned, condition = augment_images(wide, {}, ("warp",), torch.Generator().manual_seed(0))
-    area = turned.sum((1, 2, 3)) / 16
-    zoom = (condition["augmented"][:, 6:] * np.log(1.15)).exp().prod(1)
-    assert ((area - zoom).abs() < 0.2).all() and (area != 1).any()
+    mass = turned[:, 0] / turned.sum((1, 2, 3)).view(-1, 1, 1)
+    y, x = torch.arange(24) - 11.5, torch.arange(72) - 35.5
+    across, down = (mass.sum(1) * x**2).sum(1), (mass.sum(2) * y**2).sum(1)
+    shear = (mass * y[:, None] * x).sum((1, 2)) / across
+    assert (condition["augmented"][:, 5].abs() > 0.5).any()  # some are turned far
+    assert shear.abs().max() < 0.15 and (across / down).min() > 0.5 and (across / down).max() < 2
