@@ -42,7 +42,7 @@ class ImageCodec:
     kind: Literal["label", "mask"]
     mean: tuple[tuple[float, ...], ...]  # [class or 0][channel], in [0, 1]; the last one is for ignored pixels
     sd: tuple[float, ...]  # [channel]
-    tones: tuple[float, ...]  # [intensity 0 … 255] in [0, 1], rising
+    tones: tuple[float, ...] = EVEN  # [intensity 0 … 255] in [0, 1], rising
 
     def encode(self, columns: Columns) -> torch.Tensor:
         """float32 (B, C, H, W)."""

@@ -179,8 +179,10 @@ def _membership(report: Mapping[str, Any]) -> Found:
 def _gates(report: Mapping[str, Any]) -> Found:
     for name, gate in _get(report, "gates").items():
         worth = _get(gate, "worth")
-        mean, sd = worth.get("mean"), worth.get("sd") or 0.0
-        if mean is not None and mean < 0 and -mean > sd:
+        mean, sd = worth.get("mean"), worth.get("sd")
+        if mean is not None and mean < 0 and sd is None:
+            yield "note", f"The gate {name!r} may cost worth ({mean:+.4f} on a single learner seed, so a hint only)."
+        elif mean is not None and mean < 0 and -mean > sd:
             yield "miss", f"The gate {name!r} made the rows worth less ({mean:+.4f} ± {sd:.4f})."
 
 

@@ -55,6 +55,11 @@ def test_a_harmful_gate_and_the_worst_class_are_named(report: dict[str, Any]) ->
     assert not kinds(report, "'agreement'")
 
 
+def test_one_seed_alone_is_a_hint_no_verdict(report: dict[str, Any]) -> None:
+    change(report, "gates.quota.worth", {"mean": -0.05, "sd": None})
+    assert kinds(report, "single learner seed") == ["note"]
+
+
 def test_nothing_measured_nothing_said() -> None:
     assert state_findings({}) == []
     assert headline({}) == "What these rows are worth was not measured."
