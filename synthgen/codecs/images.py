@@ -1,4 +1,4 @@
-"""uint8 images <-> float tensors of about unit variance, with a class or a mask as the condition.
+"""uint8 images <-> float tensors of about unit variance, with a class, or a mask and an appearance, as the condition.
 
 codec = fit_image_codec(data.train, classes=3, condition="mask")
 x = codec.encode(rows)
@@ -18,48 +18,56 @@ import torch.nn.functional as F
 
 from ..networks.preconditioning import AUGMENTED
 from ..types import Columns, Condition, count_rows, take_rows
+from .appearance import LEAST_CONTRAST, appearance_of, measure_appearance, paint_means, regions_of
 
 DESCRIPTOR_SIZE = 256  # values a row; enough to tell a copy, few enough to search 60,000 rows in milliseconds
 FIT_ROWS = 5000
-EVEN = tuple(value / 255 for value in range(256))
-DIM = 0.5  # a row's contrast as a share of that of all rows
 OFTEN = 0.15  # share of rows that are shifted or warped; at 1 the net never learned what an unchanged row is
 SHIFT = 0.15  # of half a side, either way
 WARP_TURN, WARP_ZOOM = math.radians(12), math.log(1.15)
+Numbers = tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True)
 class ImageCodec:
-    """x = (tone(image) − mean) / sd, where the mean is that of the pixel's class if masks are the condition.
+    """x = (image − mean of the pixel's class) / sd.
 
-    Taking away each class's mean colour leaves the net the texture alone to learn. `tones` are the values of the 256
-    intensities: even ones, or spread out where intensities are frequent, so that dim rows among bright ones keep
-    their contrast.
+    With masks both are the row's own: its appearance is part of the condition, and the net learns the rest. With
+    classes both are those of all training rows.
     """
 
     shape: tuple[int, int, int]  # (C, H, W)
     classes: int
     kind: Literal["label", "mask"]
-    mean: tuple[tuple[float, ...], ...]  # [class or 0][channel], in [0, 1]; the last one is for ignored pixels
-    sd: tuple[float, ...]  # [channel]
-    tones: tuple[float, ...] = EVEN  # [intensity 0 … 255] in [0, 1], rising
+    mean: Numbers  # [entry of an appearance][channel]: of all training rows, as `measure_appearance` orders them
+    spread: Numbers  # of the appearances around their mean, the contrast as a logarithm
 
     def encode(self, columns: Columns) -> torch.Tensor:
         """float32 (B, C, H, W)."""
-        image = torch.tensor(self.tones)[torch.from_numpy(columns["image"]).long()].permute(0, 3, 1, 2)
-        return (image - self._mean(columns)) / torch.tensor(self.sd).view(1, -1, 1, 1)
+        mean, sd = self._mean_and_sd(columns)
+        return (torch.from_numpy(columns["image"]).permute(0, 3, 1, 2).float() / 255 - mean) / sd
 
     def condition(self, columns: Columns) -> Condition:
-        """{"label": int64 (B,)} or {"mask": int64 (B, H, W)}."""
-        return {self.kind: torch.from_numpy(columns[self.kind]).long()}
+        """{"label": int64 (B,)}, or {"mask": int64 (B, H, W), "appearance": float32 (B, (K + 2) C)}.
+
+        An appearance is told in standard deviations from the usual one, and 0 of classes that the mask does not have.
+        """
+        told: Condition = {self.kind: torch.from_numpy(columns[self.kind]).long()}
+        if self.kind == "label":
+            return told
+        appearance = _on_log_scale(appearance_of(columns, self.classes))
+        scaled = (appearance - np.array(self.mean, np.float32)) / np.array(self.spread, np.float32)
+        there = np.zeros(scaled.shape[:2], bool)
+        there[:, -1] = True
+        regions = regions_of(columns["mask"], self.classes)
+        np.put_along_axis(there, regions.reshape(len(regions), -1), True, 1)
+        return {**told, "appearance": torch.from_numpy(np.where(there[..., None], scaled, 0)).flatten(1)}
 
     def decode(self, x: torch.Tensor, columns: Columns) -> Columns:
         """`columns` with "image", uint8 (B, H, W, C)."""
-        image = x.float() * torch.tensor(self.sd).view(1, -1, 1, 1) + self._mean(columns)
-        tones = torch.tensor(self.tones)
-        nearest = torch.bucketize(image.permute(0, 2, 3, 1).contiguous(), (tones[1:] + tones[:-1]) / 2, out_int32=True)
-        pixels = nearest.to(torch.uint8)
-        return {**columns, "image": pixels.numpy()}
+        mean, sd = self._mean_and_sd(columns)
+        pixels = ((x.float() * sd + mean) * 255).round().clamp(0, 255).to(torch.uint8)
+        return {**columns, "image": pixels.permute(0, 2, 3, 1).contiguous().numpy()}
 
     def describe(self, columns: Columns) -> np.ndarray:
         """float32 (N, D ≤ 256): the image averaged over a coarse grid, in [0, 1]."""
@@ -72,12 +80,15 @@ class ImageCodec:
             parts.append((image if grid == (height, width) else F.adaptive_avg_pool2d(image, grid)).flatten(1).numpy())
         return np.concatenate(parts)
 
-    def _mean(self, columns: Columns) -> torch.Tensor:
-        mean = torch.tensor(self.mean)
+    def _mean_and_sd(self, columns: Columns) -> tuple[torch.Tensor, torch.Tensor]:
+        """Such that they broadcast with (B, C, H, W)."""
         if self.kind == "label":
-            return mean[0].view(1, -1, 1, 1)
-        mask = torch.from_numpy(columns["mask"]).long().clamp(max=self.classes)
-        return mean[mask].permute(0, 3, 1, 2)
+            mean, log_sd = (torch.tensor(entry).view(1, -1, 1, 1) for entry in (self.mean[0], self.mean[-1]))
+            return mean, log_sd.exp()
+        appearance = appearance_of(columns, self.classes)
+        painted = paint_means(appearance, regions_of(columns["mask"], self.classes))
+        sd = torch.from_numpy(appearance[:, -1])[:, :, None, None]
+        return torch.from_numpy(painted).permute(0, 3, 1, 2), sd
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self), indent=1))
@@ -85,45 +96,32 @@ class ImageCodec:
 
 def load_image_codec(path: Path) -> ImageCodec:
     state = json.loads(path.read_text())
-    return ImageCodec(
-        tuple(state["shape"]),
-        state["classes"],
-        state["kind"],
-        tuple(map(tuple, state["mean"])),
-        tuple(state["sd"]),
-        tuple(state["tones"]),
-    )  # type: ignore[arg-type]
+    shape, numbers = tuple(state["shape"]), [tuple(map(tuple, state[name])) for name in ("mean", "spread")]
+    return ImageCodec(shape, state["classes"], state["kind"], *numbers)  # type: ignore[arg-type]
 
 
 def fit_image_codec(train: Columns, classes: int, kind: Literal["label", "mask"]) -> ImageCodec:
     """Means and spreads of the training images, of 5,000 of them at most."""
     rows = take_rows(train, slice(0, FIT_ROWS))
-    tones = _choose_tones(rows["image"])
-    image = np.array(tones, np.float32)[rows["image"]]
-    overall = image.mean((0, 1, 2))
-    means = np.tile(overall, (classes + 1, 1)) if kind == "mask" else overall[None]
-    residual = image - overall
-    if kind == "mask":
-        for value in range(classes):
-            inside = rows["mask"] == value
-            if inside.any():
-                means[value] = image[inside].mean(0)
-        residual = image - means[np.minimum(rows["mask"], classes)]
-    sd = np.maximum(residual.std((0, 1, 2)), 1e-3)
-    height, width, channels = image.shape[1:]
-    return ImageCodec(
-        (channels, height, width), classes, kind, tuple(map(tuple, means.tolist())), tuple(sd.tolist()), tones
-    )
+    images = rows["image"]
+    shape = (images.shape[3], *images.shape[1:3])
+    if kind == "label":
+        flat = images.reshape(-1, shape[0]) / 255
+        mean = np.stack([flat.mean(0), np.log(np.maximum(flat.std(0), LEAST_CONTRAST))])
+        return ImageCodec(shape, classes, kind, _as_numbers(mean), ())
+    appearance = _on_log_scale(measure_appearance(images, rows["mask"], classes))
+    appearance[:, np.isnan(appearance).all((0, 2))] = 0  # such a class is never told of
+    mean, spread = np.nanmean(appearance, 0), np.maximum(np.nanstd(appearance, 0), 1e-3)
+    return ImageCodec(shape, classes, kind, _as_numbers(mean), _as_numbers(spread))
 
 
-def _choose_tones(images: np.ndarray) -> tuple[float, ...]:
-    """Even tones, unless most rows have little contrast beside the whole: then halfway to a flat histogram."""
-    values = images.reshape(len(images), -1)
-    if np.median(values.std(1)) >= DIM * values.std():
-        return EVEN
-    share = np.bincount(values.ravel(), minlength=256) / values.size
-    flat = np.cumsum(share) - share / 2
-    return tuple(((flat + EVEN) / 2).tolist())
+def _on_log_scale(appearance: np.ndarray) -> np.ndarray:
+    """The contrast as its logarithm: half and double are equally far away."""
+    return np.concatenate([appearance[:, :-1], np.log(appearance[:, -1:])], 1)
+
+
+def _as_numbers(values: np.ndarray) -> Numbers:
+    return tuple(map(tuple, values.tolist()))
 
 
 def augment_images(

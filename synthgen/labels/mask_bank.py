@@ -29,11 +29,12 @@ class MaskBank:
     small: np.ndarray  # bool (R,)
     ground: np.ndarray  # like value: the class around a small region, which takes its place; a large region's own class
     ranked: np.ndarray  # int64 (n,): the masks by fineness, from the coarsest
+    rows: np.ndarray  # int64 (n,): the training row of each mask
 
     @staticmethod
     def fit(masks: np.ndarray, classes: int, ignore: int | None) -> MaskBank:
         """`masks` (n, H, W) of class ids. Pixels with the ignore value take the nearest annotated pixel's class."""
-        masks = known_masks(masks, classes, ignore)
+        masks, rows = known_masks(masks, classes, ignore)
         regions = number_regions(masks) - 1
         area = np.bincount(regions.ravel())
         value = np.zeros(len(area), masks.dtype)
@@ -46,7 +47,7 @@ class MaskBank:
         ground = np.where(small, _hosts(regions, area, value, small, owner), value)
         ranked = np.argsort(_fineness(masks, largest), kind="stable")
         return MaskBank(
-            regions.astype(np.int32), first.astype(np.int64), int(counts.max()), value, small, ground, ranked
+            regions.astype(np.int32), first.astype(np.int64), int(counts.max()), value, small, ground, ranked, rows
         )
 
     def choose(self, uniform: np.ndarray) -> np.ndarray:
@@ -67,20 +68,25 @@ def _fineness(masks: np.ndarray, largest: np.ndarray) -> np.ndarray:
     return fineness
 
 
-def known_masks(masks: np.ndarray, classes: int, ignore: int | None) -> np.ndarray:
-    """At most 2^24 pixels' worth of masks, evenly spaced, without ignore values; wholly ignored masks are left out."""
-    masks = masks[:: 1 + len(masks) * masks[0].size // PIXELS] if len(masks) else masks
+def known_masks(masks: np.ndarray, classes: int, ignore: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """(masks, their rows): at most 2^24 pixels' worth, evenly spaced, without ignore values.
+
+    Wholly ignored masks are left out.
+    """
+    stride = 1 + len(masks) * masks[0].size // PIXELS if len(masks) else 1
+    rows = np.arange(len(masks))[::stride]
+    masks = masks[::stride]
     valid = masks < classes
     if ignore is not None:
         valid &= masks != ignore
     some = valid.reshape(len(masks), -1).any(1) if len(masks) else np.zeros(0, bool)
     if not some.any():
         raise UserError("source: no training mask has an annotated pixel; give the source masks that name its classes")
-    masks, valid = masks[some].copy(), valid[some]
+    masks, valid, rows = masks[some].copy(), valid[some], rows[some]
     for i in np.flatnonzero(~valid.reshape(len(masks), -1).all(1)):
         _, (y, x) = ndimage.distance_transform_edt(~valid[i], return_indices=True)
         masks[i] = masks[i][y, x]
-    return masks
+    return masks, rows
 
 
 def _hosts(

@@ -25,7 +25,7 @@ def build_masks(data: Data, options: MaskConditionOptions, seed: int, folder: Pa
     masks, classes = data.train["mask"], len(data.classes)
     if options.masks == "recombine":
         return WarpedMasks(MaskBank.fit(masks, classes, data.ignore), options, seed)
-    masks = known_masks(masks, classes, data.ignore)
+    masks, _ = known_masks(masks, classes, data.ignore)
     if options.masks == "regions":
         return SmoothRegions.fit(masks, classes, seed)
     return DrawnMasks.fit(masks, classes, options, seed, folder)

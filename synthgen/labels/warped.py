@@ -3,7 +3,7 @@
 Small regions cross the boundary whole or not at all, so that no object is cut. Row i depends on seed and i alone.
 
     masks = WarpedMasks(MaskBank.fit(data.train["mask"], 3, None), MaskConditionOptions(), seed=0)
-    masks.draw(np.arange(256))        # {"mask": uint8 (256, 64, 64)}
+    masks.draw(np.arange(256))        # {"mask": uint8 (256, 64, 64), "like": int64 (256,)}
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def symmetries(options: MaskConditionOptions, square: bool) -> np.ndarray:
 
 
 class WarpedMasks:
-    """A LabelGenerator of the column `mask`."""
+    """A LabelGenerator of the columns `mask` and `like`."""
 
     def __init__(self, bank: MaskBank, options: MaskConditionOptions, seed: int) -> None:
         self._bank, self._options, self._seed = bank, options, seed
@@ -48,13 +48,15 @@ class WarpedMasks:
         self._symmetries = symmetries(options, self._size[0] == self._size[1])
 
     def draw(self, indices: np.ndarray) -> Columns:
-        """{"mask": (N, H, W) class ids}, of the real masks' type."""
+        """{"mask": (N, H, W) class ids, of the real masks' type; "like": int64 (N,), rows of the first real masks}."""
         out = np.empty((len(indices), *self._size), self._bank.value.dtype)
+        like = np.empty(len(indices), np.int64)
         for start in range(0, len(indices), CHUNK):
-            out[start : start + CHUNK] = self._draw_chunk(np.asarray(indices[start : start + CHUNK]))
-        return {"mask": out}
+            part = slice(start, start + CHUNK)
+            out[part], like[part] = self._draw_chunk(np.asarray(indices[part]))
+        return {"mask": out, "like": like}
 
-    def _draw_chunk(self, indices: np.ndarray) -> np.ndarray:
+    def _draw_chunk(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         count = len(indices)
         uniform = np.empty((count, 2, 5), np.float32)
         join = np.empty((count, 2), np.float32)
@@ -75,7 +77,7 @@ class WarpedMasks:
         field = smooth(sides, self._size) + ROUGHNESS * smooth(rough, self._size)
         side = field > (1.4 * join[:, 1] - 0.7)[:, None, None]
         side[alone] = True
-        return self._join(keys, which, side)
+        return self._join(keys, which, side), self._bank.rows[which[:, 0]]
 
     def _coordinates(self, uniform: np.ndarray, bends: np.ndarray) -> np.ndarray:
         """Flat source pixel of each target pixel, int64 (N, 2, H, W), for uniform (N, 2, 4), bends (N, 2, 2, k, k)."""

@@ -41,13 +41,14 @@ def fourier_features(sigma: torch.Tensor, count: int = 64) -> torch.Tensor:
 
 
 class Teller(nn.Module):
-    """An embedding (B, width) of the noise level and, where rows have them, of the class and of an augmentation."""
+    """An embedding (B, width) of the noise level and, where rows have them, of class, appearance and augmentation."""
 
-    def __init__(self, width: int, classes: int) -> None:
+    def __init__(self, width: int, classes: int, appearance: int = 0) -> None:
         super().__init__()
         self.time = nn.Sequential(nn.Linear(64, width), nn.SiLU(), nn.Linear(width, width))
         self.label = nn.Embedding(classes + 1, width) if classes else None  # the last one: not told
         self.augmented = nn.Linear(AUGMENTED, width, bias=False)  # numbers; zero: unchanged
+        self.appearance = nn.Linear(appearance, width, bias=False) if appearance else None  # zero: usual
 
     def forward(
         self, sigma: torch.Tensor, condition: Condition, keep: torch.Tensor | None, dtype: torch.dtype
@@ -58,6 +59,8 @@ class Teller(nn.Module):
             if keep is not None:
                 label = torch.where(keep, label, torch.full_like(label, self.label.num_embeddings - 1))
             told = told + self.label(label).to(told.dtype)
+        if self.appearance is not None and "appearance" in condition:
+            told = told + self.appearance(condition["appearance"].to(dtype))
         if "augmented" in condition:
             told = told + self.augmented(condition["augmented"].to(dtype))
         return nn.functional.silu(told)

@@ -1,4 +1,4 @@
-"""A small U-Net denoiser for images, conditioned on a class, on a mask, or on nothing.
+"""A small U-Net denoiser for images, conditioned on a class, on a mask with an appearance, or on nothing.
 
 Pixels are folded into channels first (pixel-unshuffle), so the convolutions run on a coarse grid with enough channels
 to be worth a CPU's or GPU's while; long skips carry the detail. Attention, when asked for, sits on the coarsest grid.
@@ -8,7 +8,7 @@ and branches are added so that activations keep unit variance. On a CPU the back
 costs more than that of the convolution behind it, and this net learns as well from each row.
 
     net = SmallUNet(channels=3, size=(64, 64), patch=4, widths=(64, 128), classes=3, condition="mask")
-    x_hat = net(x, sigma, {"mask": mask})
+    x_hat = net(x, sigma, {"mask": mask, "appearance": appearance})      # (B, 64, 64) and (B, 5 · 3)
 """
 
 from __future__ import annotations
@@ -77,7 +77,9 @@ class SmallUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         super().__init__()
         self.mask = MaskReader(classes) if condition == "mask" else None
         embedding = 4 * widths[0]
-        self.told = Teller(embedding, classes if condition == "label" else 0)
+        colours = (classes + 2) * channels  # of the classes, of pixels without one, and the contrast
+        told = (classes, 0) if condition == "label" else (0, colours) if condition == "mask" else (0, 0)
+        self.told = Teller(embedding, *told)
         fold = patch * patch
         read = (channels + (self.mask.channels if self.mask else 0)) * fold
         self.enter = convolve(read + 1, widths[0])  # and a channel of ones, which stands in for all biases

@@ -3,27 +3,37 @@
 The mask comes first and the image is drawn to it, so the annotation is right by construction.
 """
 
+from pathlib import Path
 from typing import Any
 
 import datasets
 import numpy as np
 
+from ..codecs.appearance import measure_appearance
 from ..codecs.images import ImageCodec, augment_images, fit_image_codec
 from ..evaluation.learners import ImageSegmenterLearner
 from ..evaluation.pictures import class_colours, overlay_mask
 from ..export.parquet import decode_png, encode_png
 from ..judges.segmenter import fit_segmenter_judge
+from ..labels.appearances import MasksWithAppearance
 from ..labels.masks import build_masks
 from ..labels.objects import annotate_masks
 from ..labels.options import MaskConditionOptions
 from ..networks.unet import SmallUNet, UNetOptions, build_unet
 from ..sources import load_masked_images
 from ..task import Task
-from ..types import Columns, Data
+from ..types import Columns, Data, LabelGenerator
 
 
 def build_codec(data: Data, options: UNetOptions) -> ImageCodec:
     return fit_image_codec(data.train, len(data.classes), "mask")
+
+
+def build_labels(data: Data, options: MaskConditionOptions, seed: int, folder: Path) -> LabelGenerator:
+    """Masks as the options say, each with an appearance of the real rows."""
+    real = data.train["mask"]
+    appearance = measure_appearance(data.train["image"], real, len(data.classes))
+    return MasksWithAppearance.fit(build_masks(data, options, seed, folder), appearance, real, seed)
 
 
 def build_network(data: Data, codec: ImageCodec, options: UNetOptions) -> SmallUNet:
@@ -82,7 +92,7 @@ TASK = Task(
     codec=build_codec,
     network=build_network,
     augment=augment_images,
-    labels=build_masks,
+    labels=build_labels,
     annotate=annotate_rows,
     fit_judge=fit_segmenter_judge,
     learner=ImageSegmenterLearner,

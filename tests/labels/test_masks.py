@@ -120,8 +120,9 @@ def test_ignored_pixels_take_the_nearest_class_and_are_never_drawn(kind):
     masks[3] = 255
     drawn = build_masks(data(masks, ignore=255), MaskConditionOptions(masks=kind), 0).draw(np.arange(50))["mask"]
     assert drawn.max() <= 2
-    known = known_masks(masks, 3, 255)
+    known, rows = known_masks(masks, 3, 255)
     assert len(known) == 19
+    np.testing.assert_array_equal(rows, np.delete(np.arange(20), 3))
     np.testing.assert_array_equal(known[0, 10], known[0, 9])
     np.testing.assert_array_equal(masks[3], 255)
 

@@ -62,6 +62,14 @@ def test_a_row_that_was_not_changed_needs_no_telling():
     assert not torch.allclose(net(x, sigma, {"label": label, "augmented": torch.ones(1, 8)}), plain)
 
 
+def test_a_usual_appearance_needs_no_telling_and_another_one_matters():
+    net = randomised(build_unet((2, 8, 8), 3, "mask", OPTIONS))
+    x, sigma, mask = torch.randn(1, 2, 8, 8), torch.tensor([0.4]), torch.zeros(1, 8, 8, dtype=torch.long)
+    plain = net(x, sigma, {"mask": mask})
+    torch.testing.assert_close(net(x, sigma, {"mask": mask, "appearance": torch.zeros(1, 10)}), plain)
+    assert not torch.allclose(net(x, sigma, {"mask": mask, "appearance": torch.ones(1, 10)}), plain)
+
+
 @pytest.mark.parametrize("size", [8, 32])
 def test_activations_of_a_fresh_net_keep_about_unit_variance(size):
     torch.manual_seed(0)
