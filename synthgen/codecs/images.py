@@ -1,6 +1,6 @@
-"""uint8 images <-> float tensors of about unit variance, with a class, or a mask and an appearance, as the condition.
+"""uint8 images <-> float tensors of about unit variance, with a class or a mask as the condition.
 
-codec = fit_image_codec(data.train, classes=3, condition="mask")
+codec = fit_mask_codec(data.train, classes=3)
 x = codec.encode(rows)
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,10 +18,11 @@ import torch.nn.functional as F
 
 from ..networks.preconditioning import AUGMENTED
 from ..types import Columns, Condition, count_rows, take_rows
-from .appearance import LEAST_CONTRAST, appearance_of, measure_appearance, paint_means, regions_of
+from .appearance import appearance_of, measure_appearance, paint_means, regions_of
 
 DESCRIPTOR_SIZE = 256  # values a row; enough to tell a copy, few enough to search 60,000 rows in milliseconds
 FIT_ROWS = 5000
+UNLIKE = 0.5  # the median row's contrast as a share of that of all rows; tissue has 0.9, nuclei of many labs 0.1
 OFTEN = 0.15  # share of rows that are shifted or warped; at 1 the net never learned what an unchanged row is
 SHIFT = 0.15  # of half a side, either way
 WARP_TURN, WARP_ZOOM = math.radians(12), math.log(1.15)
@@ -30,17 +31,24 @@ Numbers = tuple[tuple[float, ...], ...]
 
 @dataclass(frozen=True)
 class ImageCodec:
-    """x = (image − mean of the pixel's class) / sd.
+    """x = (image − mean of the pixel's class) / sd, so that colours are settled and the net learns the rest.
 
-    With masks both are the row's own: its appearance is part of the condition, and the net learns the rest. With
-    classes both are those of all training rows.
+    `shared`: means and sd are those of all training rows. `row`: they are each row's own, its appearance, and part of
+    the condition. Without masks a row is all of one region.
     """
 
     shape: tuple[int, int, int]  # (C, H, W)
     classes: int
     kind: Literal["label", "mask"]
-    mean: Numbers  # [entry of an appearance][channel]: of all training rows, as `measure_appearance` orders them
-    spread: Numbers  # of the appearances around their mean, the contrast as a logarithm
+    appearance: Literal["row", "shared"]
+    usual: Numbers  # [entry of an appearance][channel]: of all training rows together
+    centre: Numbers = ()  # of the rows' own appearances, the contrast as a logarithm
+    spread: Numbers = ()  # of those around their centre
+
+    @property
+    def told(self) -> int:
+        """How many numbers of the appearance the net is told."""
+        return len(self.centre) * self.shape[0]
 
     def encode(self, columns: Columns) -> torch.Tensor:
         """float32 (B, C, H, W)."""
@@ -48,15 +56,15 @@ class ImageCodec:
         return (torch.from_numpy(columns["image"]).permute(0, 3, 1, 2).float() / 255 - mean) / sd
 
     def condition(self, columns: Columns) -> Condition:
-        """{"label": int64 (B,)}, or {"mask": int64 (B, H, W), "appearance": float32 (B, (K + 2) C)}.
+        """{"label": int64 (B,)} or {"mask": int64 (B, H, W)}; if rows have their own, "appearance": float32 (B, told).
 
         An appearance is told in standard deviations from the usual one, and 0 of classes that the mask does not have.
         """
         told: Condition = {self.kind: torch.from_numpy(columns[self.kind]).long()}
-        if self.kind == "label":
+        if self.appearance == "shared":
             return told
         appearance = _on_log_scale(appearance_of(columns, self.classes))
-        scaled = (appearance - np.array(self.mean, np.float32)) / np.array(self.spread, np.float32)
+        scaled = (appearance - np.array(self.centre, np.float32)) / np.array(self.spread, np.float32)
         there = np.zeros(scaled.shape[:2], bool)
         there[:, -1] = True
         regions = regions_of(columns["mask"], self.classes)
@@ -69,6 +77,19 @@ class ImageCodec:
         pixels = ((x.float() * sd + mean) * 255).round().clamp(0, 255).to(torch.uint8)
         return {**columns, "image": pixels.permute(0, 2, 3, 1).contiguous().numpy()}
 
+    def _mean_and_sd(self, columns: Columns) -> tuple[torch.Tensor, torch.Tensor]:
+        """Such that they broadcast with (B, C, H, W)."""
+        if self.kind == "label":
+            mean, sd = (torch.tensor(self.usual[entry]).view(1, -1, 1, 1) for entry in (0, -1))
+            return mean, sd
+        regions = regions_of(columns["mask"], self.classes)
+        if self.appearance == "shared":
+            appearance = np.broadcast_to(np.array(self.usual, np.float32), (len(regions), *np.shape(self.usual)))
+        else:
+            appearance = appearance_of(columns, self.classes)
+        means = torch.from_numpy(paint_means(appearance, regions)).permute(0, 3, 1, 2)
+        return means, torch.from_numpy(np.array(appearance[:, -1]))[:, :, None, None]
+
     def describe(self, columns: Columns) -> np.ndarray:
         """float32 (N, D ≤ 256): the image averaged over a coarse grid, in [0, 1]."""
         channels, height, width = self.shape
@@ -80,39 +101,50 @@ class ImageCodec:
             parts.append((image if grid == (height, width) else F.adaptive_avg_pool2d(image, grid)).flatten(1).numpy())
         return np.concatenate(parts)
 
-    def _mean_and_sd(self, columns: Columns) -> tuple[torch.Tensor, torch.Tensor]:
-        """Such that they broadcast with (B, C, H, W)."""
-        if self.kind == "label":
-            mean, log_sd = (torch.tensor(entry).view(1, -1, 1, 1) for entry in (self.mean[0], self.mean[-1]))
-            return mean, log_sd.exp()
-        appearance = appearance_of(columns, self.classes)
-        painted = paint_means(appearance, regions_of(columns["mask"], self.classes))
-        sd = torch.from_numpy(appearance[:, -1])[:, :, None, None]
-        return torch.from_numpy(painted).permute(0, 3, 1, 2), sd
-
     def save(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self), indent=1))
 
 
 def load_image_codec(path: Path) -> ImageCodec:
     state = json.loads(path.read_text())
-    shape, numbers = tuple(state["shape"]), [tuple(map(tuple, state[name])) for name in ("mean", "spread")]
-    return ImageCodec(shape, state["classes"], state["kind"], *numbers)  # type: ignore[arg-type]
+    numbers = {name: tuple(map(tuple, state[name])) for name in ("usual", "centre", "spread")}
+    return ImageCodec(**{**state, **numbers, "shape": tuple(state["shape"])})
 
 
-def fit_image_codec(train: Columns, classes: int, kind: Literal["label", "mask"]) -> ImageCodec:
-    """Means and spreads of the training images, of 5,000 of them at most."""
+def fit_label_codec(train: Columns, classes: int) -> ImageCodec:
+    """Mean and spread of the training images, of 5,000 of them at most."""
+    images = take_rows(train, slice(0, FIT_ROWS))["image"]
+    usual = _measure_together(images, np.zeros(images.shape[:3], np.uint8), 1)
+    return ImageCodec(_shape_of(images), classes, "label", "shared", _as_numbers(usual))
+
+
+def fit_mask_codec(train: Columns, classes: int, appearance: Literal["auto", "row", "shared"] = "auto") -> ImageCodec:
+    """The appearance of the training images, of 5,000 of them at most.
+
+    `auto`: each row's own where most rows have little contrast beside that of all rows together.
+    """
     rows = take_rows(train, slice(0, FIT_ROWS))
-    images = rows["image"]
-    shape = (images.shape[3], *images.shape[1:3])
-    if kind == "label":
-        flat = images.reshape(-1, shape[0]) / 255
-        mean = np.stack([flat.mean(0), np.log(np.maximum(flat.std(0), LEAST_CONTRAST))])
-        return ImageCodec(shape, classes, kind, _as_numbers(mean), ())
-    appearance = _on_log_scale(measure_appearance(images, rows["mask"], classes))
-    appearance[:, np.isnan(appearance).all((0, 2))] = 0  # such a class is never told of
-    mean, spread = np.nanmean(appearance, 0), np.maximum(np.nanstd(appearance, 0), 1e-3)
-    return ImageCodec(shape, classes, kind, _as_numbers(mean), _as_numbers(spread))
+    own, usual = (measure(rows["image"], rows["mask"], classes) for measure in (measure_appearance, _measure_together))
+    unlike = np.median(own[:, -1], 0).mean() < UNLIKE * usual[-1].mean()
+    chosen: Any = ("row" if unlike else "shared") if appearance == "auto" else appearance
+    codec = ImageCodec(_shape_of(rows["image"]), classes, "mask", chosen, _as_numbers(usual))
+    if chosen == "shared":
+        return codec
+    own = _on_log_scale(own)
+    own[:, np.isnan(own).all((0, 2))] = 0  # such a class is never told of
+    centre, spread = np.nanmean(own, 0), np.maximum(np.nanstd(own, 0), 1e-3)
+    return replace(codec, centre=_as_numbers(centre), spread=_as_numbers(spread))
+
+
+def _measure_together(images: np.ndarray, masks: np.ndarray, classes: int) -> np.ndarray:
+    """The appearance (K + 2, C) of all rows as if they were one; of a class that no row has, the mean of all."""
+    one = images.reshape(1, -1, *images.shape[2:])
+    found = measure_appearance(one, masks.reshape(1, -1, masks.shape[2]), classes)[0]
+    return np.where(np.isnan(found), images.mean((0, 1, 2)) / 255, found)
+
+
+def _shape_of(images: np.ndarray) -> tuple[int, int, int]:
+    return images.shape[3], images.shape[1], images.shape[2]
 
 
 def _on_log_scale(appearance: np.ndarray) -> np.ndarray:

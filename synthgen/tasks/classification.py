@@ -6,7 +6,7 @@ import datasets
 import numpy as np
 from PIL import Image
 
-from ..codecs.images import ImageCodec, augment_images, fit_image_codec
+from ..codecs.images import ImageCodec, augment_images, fit_label_codec
 from ..evaluation.learners import ImageClassifierLearner
 from ..export.parquet import decode_png, encode_png
 from ..judges.classifier import fit_classifier_judge
@@ -19,7 +19,7 @@ from ..types import Columns, Data
 
 
 def build_codec(data: Data, options: UNetOptions) -> ImageCodec:
-    return fit_image_codec(data.train, len(data.classes), "label")
+    return fit_label_codec(data.train, len(data.classes))
 
 
 def build_network(data: Data, codec: ImageCodec, options: UNetOptions) -> SmallUNet:

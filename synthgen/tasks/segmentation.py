@@ -10,7 +10,7 @@ import datasets
 import numpy as np
 
 from ..codecs.appearance import measure_appearance
-from ..codecs.images import ImageCodec, augment_images, fit_image_codec
+from ..codecs.images import ImageCodec, augment_images, fit_mask_codec
 from ..evaluation.learners import ImageSegmenterLearner
 from ..evaluation.pictures import class_colours, overlay_mask
 from ..export.parquet import decode_png, encode_png
@@ -19,14 +19,14 @@ from ..labels.appearances import MasksWithAppearance
 from ..labels.masks import build_masks
 from ..labels.objects import annotate_masks
 from ..labels.options import MaskConditionOptions
-from ..networks.unet import SmallUNet, UNetOptions, build_unet
+from ..networks.unet import MaskedUNetOptions, SmallUNet, build_unet
 from ..sources import load_masked_images
 from ..task import Task
 from ..types import Columns, Data, LabelGenerator
 
 
-def build_codec(data: Data, options: UNetOptions) -> ImageCodec:
-    return fit_image_codec(data.train, len(data.classes), "mask")
+def build_codec(data: Data, options: MaskedUNetOptions) -> ImageCodec:
+    return fit_mask_codec(data.train, len(data.classes), options.appearance)
 
 
 def build_labels(data: Data, options: MaskConditionOptions, seed: int, folder: Path) -> LabelGenerator:
@@ -36,8 +36,8 @@ def build_labels(data: Data, options: MaskConditionOptions, seed: int, folder: P
     return MasksWithAppearance.fit(build_masks(data, options, seed, folder), appearance, real, seed)
 
 
-def build_network(data: Data, codec: ImageCodec, options: UNetOptions) -> SmallUNet:
-    return build_unet(codec.shape, len(data.classes), "mask", options)
+def build_network(data: Data, codec: ImageCodec, options: MaskedUNetOptions) -> SmallUNet:
+    return build_unet(codec.shape, len(data.classes), "mask", options, codec.told)
 
 
 def describe_features(data: Data) -> datasets.Features:
@@ -85,7 +85,7 @@ TASK = Task(
     extra="images",
     requires=("skimage", "scipy", "pycocotools"),
     builtins={"tissue": "stained tissue, 64×64 crops of scikit-image's immunohistochemistry photograph"},
-    model_options=UNetOptions,
+    model_options=MaskedUNetOptions,
     condition_options=MaskConditionOptions,
     hub_tags={"task_categories": ["image-segmentation"], "task_ids": ["semantic-segmentation"]},
     load=load_masked_images,

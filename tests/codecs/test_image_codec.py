@@ -5,22 +5,22 @@ import pytest
 import torch
 
 from synthgen.codecs.appearance import appearance_of
-from synthgen.codecs.images import augment_images, fit_image_codec, load_image_codec
+from synthgen.codecs.images import augment_images, fit_label_codec, fit_mask_codec, load_image_codec
 
 
-@pytest.fixture(params=[("label", 1), ("mask", 3)], ids=["label, grey", "mask, rgb"])
+@pytest.fixture(params=[("label", 1), ("shared", 3), ("row", 3)], ids=["label, grey", "mask, rgb", "mask, own, rgb"])
 def case(request):
     kind, channels = request.param
     generator = np.random.Generator(np.random.Philox(1))
     mask = generator.integers(0, 3, (20, 9, 6)).astype(np.uint8)
     image = (mask[..., None] * 60 + generator.integers(0, 70, (20, 9, 6, channels))).astype(np.uint8)
     rows = {"image": image, "mask": mask, "label": np.arange(20) % 3}
-    return fit_image_codec(rows, 3, kind), rows
+    return fit_label_codec(rows, 3) if kind == "label" else fit_mask_codec(rows, 3, kind), rows
 
 
 def drawn(codec, rows):
     """The conditions of a row that is to look like that one."""
-    return rows if codec.kind == "label" else {**rows, "appearance": appearance_of(rows, codec.classes)}
+    return rows if codec.appearance == "shared" else {**rows, "appearance": appearance_of(rows, codec.classes)}
 
 
 def test_what_is_encoded_comes_back(case):
@@ -41,7 +41,7 @@ def test_the_condition_is_what_was_asked(case):
     codec, rows = case
     (name, value), *rest = codec.condition(rows).items()
     assert name == codec.kind and value.dtype == torch.int64
-    assert [other for other, _ in rest] == (["appearance"] if name == "mask" else [])
+    assert [other for other, _ in rest] == (["appearance"] if codec.appearance == "row" else [])
     np.testing.assert_array_equal(value.numpy(), rows[codec.kind])
 
 
@@ -50,13 +50,16 @@ def test_masks_take_each_class_from_its_own_mean():
     mask[:, :4] = 1
     mask[:, 0, 0] = 255  # not annotated
     image = np.where(mask == 1, 200, 40).astype(np.uint8)[..., None]
-    x = fit_image_codec({"image": image, "mask": mask}, 2, "mask").encode({"image": image, "mask": mask})
-    assert float(x.abs().max()) < 1e-3
+    rows = {"image": image, "mask": mask}
+    assert float(fit_mask_codec(rows, 2, "row").encode(rows).abs().max()) < 1e-3
+    shared = fit_mask_codec(rows, 2, "shared")
+    assert float(shared.encode(rows)[:, :, 1:].abs().max()) < 1e-3
+    assert fit_mask_codec(rows, 3, "shared").usual[2][0] == pytest.approx(image.mean() / 255)  # no row has class 2
 
 
 def test_an_even_image_does_not_divide_by_zero():
     rows = {"image": np.full((4, 8, 8, 1), 7, np.uint8), "label": np.zeros(4, np.int64)}
-    assert bool(torch.isfinite(fit_image_codec(rows, 2, "label").encode(rows)).all())
+    assert bool(torch.isfinite(fit_label_codec(rows, 2).encode(rows)).all())
 
 
 def test_dim_and_bright_rows_are_learned_alike_and_come_back_as_they_were():
@@ -65,7 +68,8 @@ def test_dim_and_bright_rows_are_learned_alike_and_come_back_as_they_were():
     light, reach = np.repeat([4, 180], [30, 10]), np.repeat([6, 60], [30, 10])
     image = light[:, None, None] + generator.integers(0, reach[:, None, None], (40, 8, 8))
     rows = {"image": image[..., None].astype(np.uint8), "mask": mask}
-    codec = fit_image_codec(rows, 2, "mask")
+    codec = fit_mask_codec(rows, 2)
+    assert codec.appearance == "row"  # found out by itself
     x, told = codec.encode(rows), codec.condition(rows)["appearance"]
     np.testing.assert_allclose(x.std((1, 2, 3), correction=0), 1, rtol=1e-3)
     assert told.shape == (40, 4) and bool((told[:30, :2] < told[30:, :2].min()).all())
@@ -76,7 +80,8 @@ def test_a_class_that_a_mask_does_not_have_is_not_told_of():
     mask = np.zeros((6, 8, 8), np.uint8)
     mask[3:, :4] = 1
     image = np.random.Generator(np.random.Philox(2)).integers(0, 255, (6, 8, 8, 3)).astype(np.uint8)
-    codec = fit_image_codec({"image": image, "mask": mask}, 2, "mask")
+    codec = fit_mask_codec({"image": image, "mask": mask}, 2, "row")
+    assert codec.told == 12
     asked = {"mask": mask, "appearance": np.full((6, 4, 3), 0.25, np.float32)}
     told = codec.condition(asked)["appearance"].reshape(6, 4, 3)
     assert bool((told[:3, 1] == 0).all()) and bool((told[3:, 1] != 0).all())
@@ -99,6 +104,11 @@ def test_a_codec_is_the_same_from_disk(case, tmp_path):
     codec, _ = case
     codec.save(tmp_path / "codec.json")
     assert load_image_codec(tmp_path / "codec.json") == codec
+
+
+def test_pictures_of_one_kind_share_their_colours(case):
+    _, rows = case
+    assert fit_mask_codec(rows, 3).appearance == "shared"
 
 
 @pytest.mark.parametrize("names", [("flip",), ("turn",), ("shift",), ("warp",), ("flip", "turn", "shift", "warp")])

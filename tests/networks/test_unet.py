@@ -63,7 +63,7 @@ def test_a_row_that_was_not_changed_needs_no_telling():
 
 
 def test_a_usual_appearance_needs_no_telling_and_another_one_matters():
-    net = randomised(build_unet((2, 8, 8), 3, "mask", OPTIONS))
+    net = randomised(build_unet((2, 8, 8), 3, "mask", OPTIONS, appearance=10))
     x, sigma, mask = torch.randn(1, 2, 8, 8), torch.tensor([0.4]), torch.zeros(1, 8, 8, dtype=torch.long)
     plain = net(x, sigma, {"mask": mask})
     torch.testing.assert_close(net(x, sigma, {"mask": mask, "appearance": torch.zeros(1, 10)}), plain)

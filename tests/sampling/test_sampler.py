@@ -10,7 +10,7 @@ from synthgen.sampling.options import SampleOptions
 from synthgen.sampling.pretrained import RowPipeline, load_denoiser, save_pipeline
 from synthgen.sampling.sampler import Sampler
 
-CODEC = ImageCodec((1, 8, 8), 3, "label", ((0.4,),), (0.3,))
+CODEC = ImageCodec((1, 8, 8), 3, "label", "shared", ((0.4,), (0.4,), (0.3,)))
 
 
 def build(**changes):
