@@ -119,14 +119,11 @@ def compare(folder: Path, options: argparse.Namespace) -> tuple[Measure, dict[st
     return measured, {recipe.task: {**details, "shipped_recipe": shipped, "recipe": recipe.resolved()}}
 
 
-def own_runs(options: argparse.Namespace) -> list[Path]:
-    """The runs that digits.py and tissue.py left, made now where there is none of the same recipe."""
-    folders = []
-    for name, recipe in OWN_RUNS.items():
-        wanted, kept = load(recipe, options.changes), default_folder(name, options) / "state" / "recipe.json"
-        same = kept.is_file() and json.loads(kept.read_text()) == wanted.resolved()
-        folders.append(make_run(name, recipe, options, keep=same).folder)
-    return folders
+def own_run(name: str, recipe: str, options: argparse.Namespace) -> Path:
+    """The folder of the run that the measurement `name` left; made now if there is none of the same recipe."""
+    wanted, kept = load(recipe, options.changes), default_folder(name, options) / "state" / "recipe.json"
+    same = kept.is_file() and json.loads(kept.read_text()) == wanted.resolved()
+    return make_run(name, recipe, options, keep=same).folder
 
 
 def main() -> None:
@@ -140,7 +137,7 @@ def main() -> None:
     for folder in options.run or []:
         if not (folder / "dataset" / "report.json").is_file():
             refuse(f"--run: {str(folder)!r} is not the folder of a finished run; make one with synthgen run")
-    folders = options.run or own_runs(options)
+    folders = options.run or [own_run(name, recipe, options) for name, recipe in OWN_RUNS.items()]
     found = [compare(folder, options) for folder in folders]
     tried = (options.rows, options.seeds, options.steps) != (ROWS, SEEDS, None)
     tried = tried or not all(facts["shipped_recipe"] for _, part in found for facts in part.values())

@@ -74,8 +74,11 @@ def assess(
 
 def _side_by_side(measure: Callable[[Job], Score], jobs: Sequence[Job]) -> Iterator[Score]:
     """A learner on each core, one thread each: the scores do not depend on the number of cores."""
-    with ThreadPoolExecutor(cores(), "learner", initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    pool = ThreadPoolExecutor(cores(), "learner", initializer=torch.set_num_threads, initargs=(1,))
+    try:
         yield from pool.map(measure, jobs)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C shall not wait for learners
 
 
 def _scores(run: RunFolder) -> Callable[[str, Callable[[], Score]], Score]:

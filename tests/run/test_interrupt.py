@@ -40,6 +40,18 @@ def test_an_interrupted_run_says_how_to_go_on(copy, undisturbed, digits, number)
     assert data_digests(copy) == data_digests(undisturbed)
 
 
+@pytest.mark.slow
+def test_an_interrupted_evaluation_does_not_wait_for_its_learners(tmp_path):
+    process = start(words(*DIGITS, tmp_path / "run", evaluate__steps=100_000))
+    wait_for(process, tmp_path / "run", "sampled")
+    time.sleep(3)
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130 and err.splitlines()[-1].startswith("synthgen: interrupted")
+    assert time.monotonic() - began < 60  # one learner alone would take hours
+
+
 def test_a_full_disk_is_one_sentence_and_the_earlier_shards_stay(copy, undisturbed, digits, monkeypatch):
     rewind(copy, *SAMPLED)
     sync, left, before = os.fsync, [20], len(events(copy))
