@@ -14,7 +14,6 @@ from _record import ROOT, Run, command_line, difference, judge, make_run, need_d
 
 DATA = ROOT.parent / "shared" / "data" / "dsb2018_nuclei"
 FEW = 10
-SECONDS = 300  # fluorescence, bright field and stained tissue in one model take longer than one photograph
 FOREGROUND = 1  # number of the class
 ORIGIN = "Caicedo et al., Nature Methods 16 (2019): 2018 Data Science Bowl, BBBC038"
 
@@ -36,7 +35,7 @@ def main() -> None:
     out, measures, details = options.out, [], {}
     if options.only != "few":
         options.out = out and out / "all"
-        run = run_on("nuclei", data, options, f"train.seconds={SECONDS}")
+        run = run_on("nuclei", data, options)
         foreground = {kind: run.class_values(kind, FOREGROUND) for kind in ("real", "synthetic", "both")}
         measures.append(judge("nuclei.ratio", *ratio(foreground["synthetic"], foreground["real"])))
         details["all"] = {"report": run.report, "seconds": run.seconds, "foreground_iou": foreground}

@@ -108,11 +108,12 @@ def _rows_without(harvest: Harvest, gate: str, count: int) -> Columns:
 
 
 def _fidelity(heldout: Columns, train: Columns, synthetic: Columns, judge: Judge, seed: int) -> dict[str, Any]:
-    """Synthetic against held-out rows in the judge's features; `reference`: training rows against held-out ones."""
-    features = [judge.examine(_thin(rows, SAMPLE, seed)).features for rows in (heldout, synthetic, train)]
-    found: dict[str, Any] = measure_fidelity(features[0], features[1], seed=seed)
-    mark = measure_fidelity(features[0], features[2][: len(features[1])], seed=seed)
-    return {**found, "reference": mark}
+    """Synthetic against held-out rows in the judge's features; `real`: as many training rows against held-out ones."""
+    as_many = min(SAMPLE, count_rows(synthetic))
+    shown = (_thin(heldout, SAMPLE, seed), _thin(synthetic, SAMPLE, seed), _thin(train, as_many, seed))
+    true, made, real = (judge.examine(rows).features for rows in shown)
+    found: dict[str, Any] = measure_fidelity(true, made, seed=seed)
+    return {**found, "real": measure_fidelity(true, real, seed=seed)}
 
 
 def _privacy(maker: Maker, synthetic: Columns, membership: bool, seed: int) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from ..networks.preconditioning import AUGMENTED
-from ..types import Columns, Condition, count_rows, take_rows
+from ..types import Columns, Condition, count_rows, thin_rows
 from .appearance import appearance_of, measure_appearance, paint_means, regions_of
 
 DESCRIPTOR_SIZE = 256  # values a row; enough to tell a copy, few enough to search 60,000 rows in milliseconds
@@ -113,7 +113,7 @@ def load_image_codec(path: Path) -> ImageCodec:
 
 def fit_label_codec(train: Columns, classes: int) -> ImageCodec:
     """Mean and spread of the training images, of 5,000 of them at most."""
-    images = take_rows(train, slice(0, FIT_ROWS))["image"]
+    images = thin_rows(train, FIT_ROWS)["image"]
     usual = _measure_together(images, np.zeros(images.shape[:3], np.uint8), 1)
     return ImageCodec(_shape_of(images), classes, "label", "shared", _as_numbers(usual))
 
@@ -123,7 +123,7 @@ def fit_mask_codec(train: Columns, classes: int, appearance: Literal["auto", "ro
 
     `auto`: each row's own where most rows have little contrast beside that of all rows together.
     """
-    rows = take_rows(train, slice(0, FIT_ROWS))
+    rows = thin_rows(train, FIT_ROWS)
     own, usual = (measure(rows["image"], rows["mask"], classes) for measure in (measure_appearance, _measure_together))
     unlike = np.median(own[:, -1], 0).mean() < UNLIKE * usual[-1].mean()
     chosen: Any = ("row" if unlike else "shared") if appearance == "auto" else appearance

@@ -24,7 +24,7 @@ from torch import nn
 from ..diffusion.flow import draw_sigmas, flow_loss
 from ..diffusion.noise import draw_noise, step_generator
 from ..diffusion.precision import bf16_is_fast
-from ..types import Codec, Columns, Condition, Data, count_rows, take_rows
+from ..types import Codec, Columns, Condition, Data, count_rows, take_rows, thin_rows
 from .checkpoint import Checkpoints
 from .ema import Average
 from .optimizer import build_optimizers, learning_rate_at
@@ -199,7 +199,7 @@ class Training:
     @torch.no_grad()
     def validation_loss(self) -> float:
         """The denoising loss of validation rows, with the same noise each time."""
-        rows = take_rows(self.data.validation, slice(0, VALIDATION_ROWS))
+        rows = thin_rows(self.data.validation, VALIDATION_ROWS)
         return float(denoising_losses(self.net, self.codec, rows, self.seed, self.accelerator.device).mean())
 
     def is_finite(self, losses: list[torch.Tensor]) -> bool:
