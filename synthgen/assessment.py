@@ -20,7 +20,6 @@ from .evaluation.fidelity import measure_fidelity
 from .evaluation.options import EvaluateOptions
 from .evaluation.privacy import measure_privacy, membership_auc
 from .evaluation.utility import Job, measure_gate_worth, measure_utility
-from .gates.selection import GATES
 from .hardware import cores
 from .harvest import Harvest
 from .production import Maker
@@ -51,7 +50,7 @@ def assess(
     told: dict[str, Any] = {"learner": learner, "options": options, "steps": steps, "recall": _scores(run)}
     told["spread"] = _side_by_side
     gates = _refusals(harvest)
-    active = [name for name in GATES if options.gates and harvest.selection and harvest.selection.rejected[name]]
+    active = [name for name, gate in gates.items() if options.gates and gate["rejected"]]
     progress.stage("evaluate", (4 if options.baseline else 3) * options.seeds + len(active) + 2)
 
     def tick(what: str, done: int, of: int) -> None:
@@ -90,7 +89,7 @@ def _scores(run: RunFolder) -> Callable[[str, Callable[[], Score]], Score]:
 
 
 def _refusals(harvest: Harvest) -> dict[str, dict[str, Any]]:
-    """Per gate: rows refused and seconds spent; `worth` is filled in where it was measured."""
+    """Per gate that is on: rows refused and seconds spent; `worth` is filled in where it was measured."""
     assert harvest.selection is not None
     rejected, alone, shared = harvest.selection.rejected, harvest.seconds(), harvest.selection.seconds
     return {
@@ -98,7 +97,7 @@ def _refusals(harvest: Harvest) -> dict[str, dict[str, Any]]:
             "rejected": rejected[name], "seconds": alone.get(f"gate {name}", 0.0) + shared[name],
             "explanation": EXPLANATIONS[name], "worth": None,
         }
-        for name in GATES
+        for name in harvest.gates()
     }  # fmt: skip
 
 

@@ -78,7 +78,7 @@ def preview(
     changes: Changes = None,
     out: Out = None,
 ) -> None:
-    """A contact sheet (PNG) of a few rows beside real ones."""
+    """A contact sheet (PNG) of a few rows beside real ones, and the rows (Parquet)."""
     from .recipe import load
 
     loaded = load(recipe, changes)
@@ -86,8 +86,8 @@ def preview(
 
     folder = _folder(loaded, out)
     with progress.on(sys.stderr) as bars:
-        path = pipeline.preview(loaded, folder, n, progress=bars)
-    typer.echo(str(path))
+        sheet, rows = pipeline.preview(loaded, folder, n, progress=bars)
+    typer.echo(f"{sheet}\n{rows}")
 
 
 @app.command()

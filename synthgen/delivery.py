@@ -24,7 +24,7 @@ from .evaluation.pictures import contact_sheet
 from .evaluation.report import plain, write_report
 from .export.card import write_card
 from .export.coco import write_coco
-from .export.parquet import ShardedWriter, read_batches
+from .export.parquet import ShardedWriter, read_batches, write_table
 from .hardware import look
 from .harvest import Harvest
 from .modelling import read_looks
@@ -58,7 +58,9 @@ def deliver(
     _write_rejections(place, harvest)
     pictures = _pictures(place, task, data, harvest)
     (folder / "assets").mkdir()
-    _sheet(task, data, pictures).save(folder / "assets" / "preview.png", optimize=True)
+    real = _varied(task, data.train, data, SHEET_ROWS)
+    sheet = _sheet(task, data, real, harvest.rows(harvest.kept, SHEET_ROWS))
+    sheet.save(folder / "assets" / "preview.png", optimize=True)
     (folder / "recipe.yaml").write_text(recipe.yaml())
     report = _report(recipe, place, data, history, harvest, findings, time.perf_counter() - began)
     report["findings"] = state_findings(report)
@@ -76,24 +78,24 @@ def deliver(
     return report
 
 
-def draw_preview(place: RunFolder, task: Task, data: Data, table: pa.Table) -> Path:
-    """preview.png in the run's folder: `table`'s rows beside as many real ones."""
+def draw_preview(place: RunFolder, task: Task, data: Data, table: pa.Table) -> tuple[Path, Path]:
+    """preview.png and preview.parquet in the run's folder: `table`'s rows, on the sheet beside as many real ones."""
     rows = task.decode(table.select(list(task.features(data))).to_pydict(), data)
-    pictures = {
-        "real": task.draw(_varied(task, data.train, data, len(table)), data),
-        "synthetic": [(picture, "") for picture in task.draw(rows, data)],
-    }
-    path = place.path / "preview.png"
-    _sheet(task, data, pictures).save(path)
-    return path
+    sheet, kept = place.path / "preview.png", place.path / "preview.parquet"
+    _sheet(task, data, _varied(task, data.train, data, len(table)), rows).save(sheet)
+    write_table(kept, table.drop_columns(list(INTERNAL)))
+    return sheet, kept
 
 
-def _sheet(task: Task, data: Data, pictures: dict[str, Any]) -> Image.Image:
-    groups = [
-        ("real", pictures["real"]),
-        ("synthetic", [picture for picture, _ in pictures["synthetic"]]),
-    ]
-    return contact_sheet(groups, task.legend(data), title=f"{task.name}: {data.origin.name}")
+def _sheet(task: Task, data: Data, real: Columns, synthetic: Columns) -> Image.Image:
+    groups = [(name, task.draw(rows, data)) for name, rows in (("real", real), ("synthetic", synthetic))]
+    names = [_label_names(rows, data) for rows in (real, synthetic)]
+    return contact_sheet(groups, task.legend(data), title=f"{task.name}: {data.origin.name}", names=names)
+
+
+def _label_names(rows: Columns, data: Data) -> list[str]:
+    """The class of each row; nothing where rows have no single one."""
+    return [data.classes[i] for i in rows["label"]] if "label" in rows else [""] * count_rows(rows)
 
 
 def _write_rows(folder: Path, recipe: Recipe, harvest: Harvest) -> list[Path]:
@@ -133,7 +135,7 @@ def _pictures(place: RunFolder, task: Task, data: Data, harvest: Harvest) -> dic
         if not chosen.any():
             return []
         rows = harvest.rows(chosen, limit)
-        labels = [data.classes[i] for i in rows["label"]] if "label" in rows else [""] * count_rows(rows)
+        labels = _label_names(rows, data)
         facts = harvest.provenance(chosen, limit)
         return [
             (image, _caption(fact, label))
@@ -193,7 +195,7 @@ def _report(
         **look().describe(),
         "rows": {
             "requested": recipe.count, "accepted": selection.accepted, "candidates": selection.candidates,
-            "rejected": selection.rejected,
+            "rejected": {name: selection.rejected[name] for name in harvest.gates()},
         },
         "seconds": seconds,
         "throughput": harvest.throughput,

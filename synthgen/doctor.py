@@ -52,6 +52,8 @@ def look_over(folder: Path) -> str:
 def examine(recipe: Recipe, folder: Path) -> str:
     """Raises UserError for what would stop the run; else says what it would do and for how long."""
     source = check_source(recipe)
+    if recipe.source.kind != "hub":  # validating shall not download a dataset
+        source += _read(recipe)
     machine, free = hardware.look(), hardware.free_disk(folder)
     cost = estimate(recipe, machine, hardware.speed())
     problem = _obstacle(cost, machine, free)
@@ -71,13 +73,24 @@ def examine(recipe: Recipe, folder: Path) -> str:
 
 def check_source(recipe: Recipe) -> str:
     """One line about the source, from its headers alone; raises UserError if it cannot be opened."""
-    from .sources import describe_source
-
-    known, name = task.find(recipe.task).builtins, recipe.source.name
-    if recipe.source.kind == "builtin" and name not in known:
-        fix = meant(name or "", known)
+    found, name = task.find(recipe.task), recipe.source.name
+    if recipe.source.kind == "builtin" and name not in found.builtins:
+        fix = meant(name or "", found.builtins)
         raise UserError(f"source.name: {show(name)} is not a built-in source of the task {recipe.task!r}; {fix}")
-    return describe_source(recipe.source)
+    return found.describe(recipe.source)
+
+
+def _read(recipe: Recipe) -> str:
+    """Reads every row and asks for the labels of a few, so that what would stop a run is told now."""
+    import numpy as np
+
+    found = task.find(recipe.task)
+    data = found.load(recipe.source, recipe.seed)
+    if not recipe.conditions.trains:
+        found.labels(data, recipe.conditions, recipe.seed, None).draw(np.arange(8))
+    parts = [len(next(iter(part.values()))) for part in (data.train, data.validation, data.heldout)]
+    notes = "".join(f"\n          {note}" for note in data.origin.notes)
+    return f"; {parts[0]:,} rows to train on, {parts[1]:,} for choices, {parts[2]:,} held out{notes}"
 
 
 def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -17,6 +17,7 @@ FIXES = {
     errno.EACCES: "may not be read or written by you; change its rights or choose another folder with --out",
     errno.EPERM: "may not be changed by you; change its rights or choose another folder with --out",
     errno.ENOTDIR: "runs through a file that is not a folder; choose another folder with --out",
+    errno.ENOENT: "is not there or cannot be made there; choose another path",
     errno.EISDIR: "is a folder where a file is needed; choose another path",
     errno.EEXIST: "is a file where a folder is needed; choose another folder with --out",
     errno.ENAMETOOLONG: "is too long a name for this disk; choose a shorter one",

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from .errors import UserError
 from .export.parquet import read_batches, write_table
-from .gates.selection import Selection
+from .gates.selection import GATES, Selection
 from .production import INTERNAL, Maker, unpack
 from .progress import Progress
 from .run_folder import RunFolder
@@ -78,6 +78,12 @@ class Harvest:
         for table in self.tables(chosen & (np.cumsum(chosen) <= limit)):
             found += table.select(["provenance", "gate", "reason"]).to_pylist()
         return found
+
+    def gates(self) -> list[str]:
+        """The gates that are on, in the order in which they are asked."""
+        assert self.selection is not None
+        on = {*self.maker.gates.on, *self.selection.on}
+        return [name for name in GATES if name in on]
 
     def seconds(self) -> dict[str, float]:
         """Seconds by stage, and by gate as "gate <name>", summed over the shards."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 import io
 import json
 import time
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +117,9 @@ def read_looks(place: RunFolder) -> list[tuple[int, Columns]]:
     """[(step, samples)] of the looks during the training."""
     found = []
     for path in sorted((place.state / "looks").glob("step-*.npz")):
-        with np.load(path) as file:
-            found.append((int(path.stem.removeprefix("step-")), {name: file[name] for name in file.files}))
+        try:
+            with np.load(path) as file:
+                found.append((int(path.stem.removeprefix("step-")), {name: file[name] for name in file.files}))
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+            place.log("damaged", what=path.name)  # a picture less in the report
     return found

@@ -87,10 +87,14 @@ def run(
         return RunResult(folder, report)
 
 
-def preview(recipe: Recipe, folder: Path, n: int, *, progress: Progress | None = None) -> Path:
-    """`n` rows beside real ones on one contact sheet, folder/preview.png; trains first if there is no model yet."""
+def preview(recipe: Recipe, folder: Path, n: int, *, progress: Progress | None = None) -> tuple[Path, Path]:
+    """`n` rows before any gate: beside real ones on a contact sheet, folder/preview.png, and as folder/preview.parquet.
+
+    Trains first if there is no model yet.
+    """
     progress = progress or Silent()
     with RunFolder(folder, recipe, fresh=False) as place:
+        place.log("start")
         shop = open_workshop(recipe, place, progress)
         progress.stage("sample", n)
         table, _ = shop.maker.make(range(n))

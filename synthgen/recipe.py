@@ -25,7 +25,7 @@ from .evaluation.options import EvaluateOptions
 from .export.options import ExportOptions
 from .gates.options import GateOptions
 from .mistakes import Mistake, explain, meant, shorten, show
-from .options import Options
+from .options import ConditionOptions, Options
 from .sampling.options import SampleOptions
 from .shelf import shipped
 from .sources.options import SourceOptions
@@ -53,7 +53,7 @@ class Recipe(Options):
     """The denoiser; its fields depend on the task."""
     train: TrainOptions = Field(default_factory=TrainOptions)
     """How long and how to train."""
-    conditions: Options
+    conditions: ConditionOptions
     """What to draw; its fields depend on the task."""
     sample: SampleOptions = Field(default_factory=SampleOptions)
     """How to turn noise into rows."""
@@ -146,7 +146,9 @@ def difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> li
 
 def schema() -> dict[str, Any]:
     """One JSON Schema (2020-12) for the recipes of every task whose extra is installed."""
-    classes = {name: recipe_class(name) for name in task.names()}
+    classes = {name: recipe_class(name) for name in task.names() if task.is_installed(name)}
+    if not classes:
+        recipe_class(task.names()[0])  # says what to install
     inputs: list[tuple[type[BaseModel], Literal["validation"]]] = [(made, "validation") for made in classes.values()]
     references, definitions = models_json_schema(inputs)
     defs = definitions.get("$defs", {})
@@ -234,6 +236,8 @@ def _forget_builtin(document: dict[str, Any], changed: list[tuple[str, ...]]) ->
     if ("source", "kind") in changed and ("source", "name") not in changed and isinstance(source, dict):
         if source.get("kind") != "builtin":
             source.pop("name", None)
+        if ("description",) not in changed:
+            document.pop("description", None)  # it tells of the other source's rows
 
 
 def _check(document: dict[str, Any], label: str, changed: list[tuple[str, ...]]) -> Recipe:
@@ -246,9 +250,21 @@ def _check(document: dict[str, Any], label: str, changed: list[tuple[str, ...]])
     made = recipe_class(name)
     try:
         # As JSON, strictly: true is no number and "5" no count, yet a list may stand for a tuple.
-        return made.model_validate_json(json.dumps(document), strict=True)
+        recipe = made.model_validate_json(json.dumps(document), strict=True)
     except ValidationError as error:
         raise UserError(_tell(explain(error, document, made), label, changed)) from None
+    _check_formats(recipe, "--set" if any(keys[:1] == ("export",) for keys in changed) else label)
+    return recipe
+
+
+def _check_formats(recipe: Recipe, label: str) -> None:
+    known = task.find(recipe.task).formats
+    for wanted in recipe.export.formats:
+        if wanted not in known:
+            fix = f"it has: {', '.join(known)}" if known else "leave it out"
+            raise UserError(
+                f"{label}: export.formats: the rows of {recipe.task} cannot be written as {wanted!r}; {fix}"
+            )
 
 
 def _tell(mistakes: list[Mistake], label: str, changed: list[tuple[str, ...]]) -> str:

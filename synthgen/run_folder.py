@@ -23,7 +23,7 @@ from .storage import digest, digest_folder, is_same, remove_leftovers, write_who
 
 # What a run writes and `--fresh` may delete, in this order: what was made from something goes before it, so that a
 # deletion that is cut short leaves nothing whose making is unknown. The recipe goes last.
-OWN = ("preview.png", "report.html", "dataset", "state", "judges", "labels", "model")
+OWN = ("preview.png", "preview.parquet", "report.html", "dataset", "state", "judges", "labels", "model")
 LAST = ("training", "source.txt", "recipe.json")  # of state/
 
 
@@ -39,6 +39,7 @@ class RunFolder:
 
     def __enter__(self) -> RunFolder:
         self._refuse_foreign_folder()
+        self._missing = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         try:
             self.state.mkdir(parents=True, exist_ok=True)
         except FileNotFoundError:  # of folders that are no real ones, such as those of /proc
@@ -60,8 +61,25 @@ class RunFolder:
             raise
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
+        if kind is not None and issubclass(kind, UserError) and not self._has_work():
+            self._vanish()
         self._lock.close()
+
+    def _has_work(self) -> bool:
+        """Whether anything was made here that took time."""
+        made = (self.model, self.labels, self.judges, self.dataset, self.state / "training", self.shards)
+        return any(folder.is_dir() and any(folder.iterdir()) for folder in made)
+
+    def _vanish(self) -> None:
+        """Leave nothing of a run that was refused before it made anything."""
+        if self._missing:
+            shutil.rmtree(self.path)
+            for folder in self._missing[1:]:
+                folder.rmdir()
+        else:
+            for inner in self.state.iterdir():
+                _delete(inner)
 
     def _refuse_foreign_folder(self) -> None:
         if self.path.exists() and not self.path.is_dir():
@@ -107,7 +125,14 @@ class RunFolder:
         if not path.exists():
             write_whole(path, json.dumps(mine, indent=1))
             return
-        changed = difference(json.loads(path.read_text()), mine)
+        try:
+            changed = difference(json.loads(path.read_text()), mine)
+        except ValueError:
+            raise UserError(f"--out: {str(path)!r} is damaged; use --fresh to start over") from None
+        if changed and not self._has_work():
+            for name in LAST:
+                _delete(self.state / name)
+            return self._claim()
         if changed:
             more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
             raise UserError(
@@ -144,7 +169,8 @@ class RunFolder:
             wanted = json.loads((self.state / "done").read_text())
         except (OSError, ValueError):
             return False
-        return is_same(self.dataset, {name: wanted[name] for name in wanted if _is_ours(name)})
+        ours = {name: wanted[name] for name in wanted if _is_ours(name)}
+        return bool(ours) and is_same(self.dataset, ours) and (self.path / "report.html").is_file()
 
     def log(self, event: str, **facts: Any) -> None:
         """One line in state/log.jsonl."""

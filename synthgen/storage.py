@@ -61,9 +61,6 @@ def sealed_folder(path: Path) -> Iterator[Path]:
     temporary.mkdir()
     try:
         yield temporary
-        for file in temporary.rglob("*"):
-            if file.is_file():
-                _sync(file)
         write_whole(temporary / DIGESTS, json.dumps(digest_folder(temporary), indent=1))
         replace_folder(temporary, path)
     except BaseException as error:
@@ -75,7 +72,10 @@ def sealed_folder(path: Path) -> Iterator[Path]:
 
 
 def replace_folder(temporary: Path, path: Path) -> None:
-    """Put a finished folder in the place of an older one."""
+    """Put a finished folder in the place of an older one, once its files are on the disk."""
+    for file in temporary.rglob("*"):
+        if file.is_file():
+            _sync(file)
     old = path.with_name(f".{path.name}.{os.getpid()}.old")
     if path.exists():
         os.replace(path, old)

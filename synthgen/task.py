@@ -8,6 +8,7 @@ A task knows what its rows are. It does not know the order of the stages, nor wh
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module, util
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import UserError
-from .options import Options
+from .options import ConditionOptions, Options
 from .types import Columns, Condition, Data, Judge, LabelGenerator, Learner
 
 
@@ -29,15 +30,16 @@ class Task:
     requires: tuple[str, ...]  # the modules that the extra brings
     builtins: Mapping[str, str]  # name of a built-in source -> one line about it
     model_options: type[Options]
-    condition_options: type[Options]
+    condition_options: type[ConditionOptions]
     hub_tags: Mapping[str, Any]  # `task_categories` and the like, for the dataset card
 
+    describe: Callable[[Any], str]  # (SourceOptions): one line about a source that exists, from its headers alone
     load: Callable[[Any, int], Data]  # (SourceOptions, seed)
     codec: Callable[[Data, Any], Any]  # (data, model options) -> Codec
     network: Callable[[Data, Any, Any], Any]  # (data, codec, model options) -> Denoiser
     augment: Callable[[Any, Condition, tuple[str, ...], Any], tuple[Any, Condition]]  # (x, condition, names, generator)
     labels: Callable[
-        [Data, Any, int, Path], LabelGenerator
+        [Data, Any, int, Path | None], LabelGenerator
     ]  # (data, condition options, seed, folder for its own model)
     annotate: Callable[[Columns, Data], Columns]  # adds what follows from the row itself, such as connected regions
     fit_judge: Callable[[Data, int, Path | None], Judge]  # (data, seed, folder): read from the folder if it is there
@@ -50,6 +52,7 @@ class Task:
     classes_of: Callable[
         [Columns, Data], Any
     ]  # bool (N, K): which classes a row holds, for per-class tables and quotas
+    formats: tuple[str, ...] = ()  # of `export.formats`, those that its rows can be written in
 
 
 def names() -> list[str]:
@@ -66,12 +69,29 @@ def find(name: str) -> Task:
     except ModuleNotFoundError as error:
         if (error.name or "synthgen").partition(".")[0] == "synthgen":
             raise
-        raise UserError(missing_extra(name, error.name or "?")) from None
+        raise UserError(missing_extra(name, error.name or "?", _declared_extra(name))) from None
     for module in task.requires:
         if util.find_spec(module) is None:
             raise UserError(missing_extra(name, module, task.extra))
     return task
 
 
-def missing_extra(name: str, module: str, extra: str = "all") -> str:
+def is_installed(name: str) -> bool:
+    """Whether the task's extra is there."""
+    try:
+        find(name)
+    except UserError:
+        return False
+    return True
+
+
+def _declared_extra(name: str) -> str:
+    """The `extra` that a task's file states, read without importing what the extra would bring."""
+    tree = ast.parse((Path(__file__).parent / "tasks" / f"{name}.py").read_text(encoding="utf-8"))
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Task")
+    words = (word for call in calls for word in call.keywords if word.arg == "extra")
+    return next((str(word.value.value) for word in words if isinstance(word.value, ast.Constant)), "all")
+
+
+def missing_extra(name: str, module: str, extra: str) -> str:
     return f"task: {name!r} needs the package {module!r}, which is not installed; run: pip install 'synthgen[{extra}]'"

@@ -42,11 +42,36 @@ def test_is_frozen(small: str) -> None:
 
 
 def test_overrides(small: str) -> None:
-    recipe = load(small, ["count=7", "train.learning_rate=1e-3", "export.formats=[coco]", "gates.copies=off"])
+    masks = ["task=segmentation", "source.name=tissue"]
+    recipe = load(small, ["count=7", "train.learning_rate=1e-3", "export.formats=[coco]", "gates.copies=off", *masks])
     assert recipe.count == 7
     assert recipe.train.learning_rate == 0.001
     assert recipe.export.formats == ["coco"]
     assert recipe.gates.copies is False
+
+
+def test_a_format_that_rows_cannot_have_is_refused_before_anything_is_made(small: str) -> None:
+    with pytest.raises(UserError, match="--set: export.formats: the rows of classification cannot be .* 'coco'; leave"):
+        load(small, ["export.formats=[coco]"])
+
+
+def test_the_description_of_other_rows_is_not_kept(tmp_path: Path) -> None:
+    path = tmp_path / "told.yaml"
+    path.write_text(TEXT + "description: Handwritten digits.\n")
+    own = ["source.kind=files", "source.path=photos"]
+    assert load(str(path)).description == "Handwritten digits."
+    assert "digits" not in load(str(path), own).description
+    assert load(str(path), [*own, "description=Ants."]).description == "Ants."
+
+
+def test_an_extra_is_named_although_what_it_brings_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError(f"No module named {name!r}", name="scipy")
+
+    monkeypatch.setattr(task, "import_module", missing)
+    with pytest.raises(UserError, match=r"needs the package 'scipy'.*pip install 'synthgen\[images\]'"):
+        task.find("segmentation")
+    assert not task.is_installed("segmentation")
 
 
 def test_override_goes_below_a_switched_off_section(tmp_path: Path) -> None:

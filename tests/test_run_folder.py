@@ -40,11 +40,44 @@ def test_one_process_at_a_time(place, recipe):
 
 
 def test_a_refused_start_gives_the_lock_back(place):
+    finish_shard(place, 0)
     other = again(place, False, "count=7")
     with pytest.raises(UserError) as refused, other:
         pass
     assert "count" in str(refused.value) and "--fresh" in str(refused.value)
     with again(place):
+        pass
+
+
+def test_a_run_that_was_refused_before_it_made_anything_leaves_nothing(recipe, tmp_path):
+    with pytest.raises(UserError, match="a typo"), RunFolder(tmp_path / "runs" / "digits", recipe, False) as run:
+        run.expect("source", "1", "use --fresh")
+        raise UserError("a typo")
+    assert list(tmp_path.iterdir()) == []
+    tmp_path.joinpath("mine").mkdir()
+    with pytest.raises(UserError, match="a typo"), RunFolder(tmp_path / "mine", recipe, False):
+        raise UserError("a typo")
+    assert [path.name for path in tmp_path.rglob("*")] == ["mine", "state"]
+
+
+def test_what_was_made_before_a_refusal_stays(recipe, tmp_path):
+    with pytest.raises(UserError, match="a typo"), RunFolder(tmp_path / "run", recipe, False) as run:
+        finish_shard(run, 0)
+        raise UserError("a typo")
+    with RunFolder(tmp_path / "run", recipe, False) as run:
+        assert run.shard_is_sound(0)
+
+
+def test_another_recipe_is_welcome_where_nothing_was_made(place):
+    place.expect("source", "1", "use --fresh")
+    with again(place, False, "count=7") as run:
+        run.expect("source", "2", "use --fresh")
+        assert json.loads((run.state / "recipe.json").read_text())["count"] == 7
+
+
+def test_a_damaged_recipe_is_told(place):
+    (place.state / "recipe.json").write_text('{"name"')
+    with pytest.raises(UserError, match="recipe.json.* is damaged; use --fresh"), again(place):
         pass
 
 
@@ -163,6 +196,8 @@ def test_a_finished_dataset_is_known_by_its_rows_and_report(place):
     write_whole(
         place.state / "done", json.dumps({n: digest_bytes(n.encode()) for n in ("data/train.parquet", "README.md")})
     )
+    assert not place.is_finished()  # the page is missing
+    write_whole(place.path / "report.html", "page")
     assert place.is_finished()
     (place.dataset / "README.md").write_text("a better card")
     assert place.is_finished()

@@ -175,6 +175,8 @@ def augment_images(
         told[:, 0] = flipped
     if "turn" in names:
         quarters = torch.randint(4, (len(x),), generator=generator)
+        if x.shape[2] != x.shape[3]:
+            quarters = quarters // 2 * 2  # a quarter turn would not fit
         x = torch.stack([row.rot90(k, (1, 2)) for row, k in zip(x, quarters.tolist(), strict=True)])
         if masks is not None:
             masks = torch.stack([m.rot90(k) for m, k in zip(masks, quarters.tolist(), strict=True)])

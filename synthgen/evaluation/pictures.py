@@ -90,17 +90,22 @@ def contact_sheet(
     title: str = "",
     columns: int = 8,
     scale: int | None = None,
+    names: Sequence[Sequence[str]] | None = None,
 ) -> Image.Image:
     """One picture of all groups, each under its caption: two groups side by side, more of them one below the other.
 
-    `columns` are those of the whole sheet. Tiny pictures are enlarged `scale` times without smoothing, by default to
-    about 96 pixels; large ones are reduced to 192.
+    `names` are written under the pictures, for each group as many as it has pictures. `columns` are those of the whole
+    sheet. Tiny pictures are enlarged `scale` times without smoothing, by default to about 96 pixels; large ones are
+    reduced to 192.
     """
     sides = [side for _, images in groups for image in images for side in image.size]
     times = scale or (enlargement(max(sides), max(sides)) if sides else 1)
     beside = len(groups) == 2 and columns >= 2
     width = columns // 2 if beside else columns
-    panels = [_panel(caption, [_fit(image, times) for image in images], width) for caption, images in groups]
+    panels = [
+        _panel(caption, [_fit(image, times) for image in images], width, names[number] if names else [])
+        for number, (caption, images) in enumerate(groups)
+    ]
     head, body = _heading(title), _arrange(panels, beside)
     foot = _legend(legend, max(320, body.width if body else 0))
     parts = [part for part in (head, body, foot) if part is not None]
@@ -162,10 +167,12 @@ def _fit(image: Image.Image, times: int) -> Image.Image:
     return picture
 
 
-def _panel(caption: str, images: Sequence[Image.Image], columns: int) -> Image.Image:
+def _panel(caption: str, images: Sequence[Image.Image], columns: int, names: Sequence[str]) -> Image.Image:
     text_width, text_height = CAPTION.measure(caption)
     cell_width = max((image.width for image in images), default=TARGET)
-    cell_height = max((image.height for image in images), default=TARGET)
+    picture_height = max((image.height for image in images), default=TARGET)
+    line = LABEL.measure("")[1] if any(names) else 0
+    cell_height = picture_height + line
     across = max(1, min(columns, len(images)))
     down = max(1, -(-len(images) // across))
     width = max(text_width, across * (cell_width + GAP) - GAP)
@@ -174,8 +181,21 @@ def _panel(caption: str, images: Sequence[Image.Image], columns: int) -> Image.I
     for number, image in enumerate(images):
         row, column = divmod(number, across)
         left, top = column * (cell_width + GAP), text_height + GAP + row * (cell_height + GAP)
-        panel.paste(image, (left + (cell_width - image.width) // 2, top + (cell_height - image.height) // 2))
+        panel.paste(image, (left + (cell_width - image.width) // 2, top + (picture_height - image.height) // 2))
+        if line:
+            name = _shortened(names[number], cell_width)
+            place = (left + (cell_width - LABEL.measure(name)[0]) // 2, top + picture_height)
+            ImageDraw.Draw(panel).text(place, name, fill=LABEL.colour, font=LABEL.font)
     return panel
+
+
+def _shortened(name: str, width: int) -> str:
+    """As much of a name as is not wider than a picture."""
+    if LABEL.measure(name)[0] <= width:
+        return name
+    while name and LABEL.measure(name + "…")[0] > width:
+        name = name[:-1]
+    return name + "…"
 
 
 def _arrange(panels: Sequence[Image.Image], beside: bool) -> Image.Image | None:

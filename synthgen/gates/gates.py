@@ -47,6 +47,10 @@ class Gates:
             copies = CopyGate.fit(train, validation, options.copies)
         return Gates(agreement, copies)
 
+    @property
+    def on(self) -> tuple[str, ...]:
+        return tuple(name for name in ("agreement", "copies") if getattr(self, name) is not None)
+
     def judge_rows(self, opinion: Opinion | None, descriptors: np.ndarray, class_ids: np.ndarray | None) -> Verdict:
         """Scores and first refusal of each row; `opinion` may be None if the agreement gate is off.
 

@@ -54,6 +54,13 @@ class Selection:
         return Selection(count, duplicates, quota)
 
     @property
+    def on(self) -> tuple[str, ...]:
+        """The gates that are asked here, where rows are compared with those before them."""
+        return tuple(
+            name for name, gate in (("duplicates", self._duplicates), ("quota", self._quota)) if gate is not None
+        )
+
+    @property
     def done(self) -> bool:
         return self.accepted >= self.count
 

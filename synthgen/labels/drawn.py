@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +18,13 @@ from ..diffusion.flow import draw_sigmas, flow_loss
 from ..diffusion.noise import row_generator, step_generator
 from ..diffusion.solvers import schedule, solve
 from ..networks.unet import SmallUNet
+from ..storage import is_sound, sealed_folder
 from ..types import Columns
 from .mask_codes import MaskCodes
 from .options import MaskConditionOptions, MaskDiffusionOptions
 
 CHUNK = 64  # masks a batch of the sampler
 SIGMA_MEAN, SIGMA_SD = 0.0, 1.2  # of the logit of the noise level in training; higher means leave specks
-WEIGHTS = "diffusion_pytorch_model.safetensors"  # diffusers' name
 
 
 class DrawnMasks:
@@ -106,26 +105,20 @@ def _key(masks: np.ndarray, classes: int, options: MaskConditionOptions, seed: i
     return hashlib.sha256(told.encode() + np.ascontiguousarray(masks).tobytes()).hexdigest()
 
 
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def _write(folder: Path, key: str, net: SmallUNet, codes: MaskCodes) -> None:
-    """diffusers' folder format and `masks.json`, in a folder of another name that is renamed when it is complete."""
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    net.save_pretrained(partial, safe_serialization=True)
-    state = {"key": key, "sha256": _digest(partial / WEIGHTS), "codes": codes.state()}
-    (partial / "masks.json").write_text(json.dumps(state, indent=1))
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    """diffusers' folder format and `masks.json`, sealed with their digests."""
+    with sealed_folder(folder) as temporary:
+        net.save_pretrained(temporary, safe_serialization=True)
+        (temporary / "masks.json").write_text(json.dumps({"key": key, "codes": codes.state()}, indent=1))
 
 
 def _read(folder: Path, key: str) -> tuple[SmallUNet, MaskCodes] | None:
     """What `_write` left there; None if it is missing, damaged, or was trained on something else."""
+    if not is_sound(folder):
+        return None
     try:
         state = json.loads((folder / "masks.json").read_text())
-        if state["key"] != key or state["sha256"] != _digest(folder / WEIGHTS):
+        if state["key"] != key:
             return None
         net: SmallUNet = SmallUNet.from_pretrained(folder, use_safetensors=True)
         return net, MaskCodes.from_state(state["codes"])

@@ -10,12 +10,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ..options import Options
+from ..options import ConditionOptions, Options
 
 Weight = Annotated[float, Field(ge=0, le=1e9)]
 
 
-class ClassConditionOptions(Options):
+class ClassConditionOptions(ConditionOptions):
     """Which classes to draw."""
 
     balance: Literal["uniform", "real"] | dict[str, Weight] = "uniform"
@@ -41,7 +41,7 @@ class MaskDiffusionOptions(Options):
     """Calls of the network a mask."""
 
 
-class MaskConditionOptions(Options):
+class MaskConditionOptions(ConditionOptions):
     """Which masks to draw."""
 
     masks: Literal["recombine", "diffusion", "regions"] = "recombine"
@@ -59,3 +59,7 @@ class MaskConditionOptions(Options):
     """recombine: mirror left and right."""
     diffusion: MaskDiffusionOptions = MaskDiffusionOptions()
     """diffusion: the model and its training."""
+
+    @property
+    def trains(self) -> bool:
+        return self.masks == "diffusion"

@@ -41,9 +41,10 @@ def name_labels(
     """
     distinct = set(values)
     if names is None and wanted is None:
-        ordered = sorted(distinct, key=_natural)
-        _refuse_too_many(len(ordered))
-        return tuple(str(value) for value in ordered), {value: number for number, value in enumerate(ordered)}
+        ordered = [str(value) for value in sorted(distinct, key=_natural)]
+        classes = tuple(dict.fromkeys(ordered))  # 1 and "1" are one class
+        _refuse_too_many(len(classes))
+        return classes, {value: classes.index(str(value)) for value in distinct}
     spelled = {value: _spell(value, names or wanted or ()) for value in distinct}
     if wanted is None:
         wanted = [name for name in names or () if name in set(spelled.values())]
@@ -101,9 +102,10 @@ def name_values(
 def _names_of(values: set[int]) -> tuple[str, ...]:
     if values != set(range(len(values))):
         listed = ", ".join(str(value) for value in sorted(values)[:12]) + (", ..." if len(values) > 12 else "")
+        unknown = ", or set source.ignore to 255 if that means not annotated" if 255 in values else ""
         raise UserError(
             f"source: the masks hold the values {listed}; number the classes 0, 1, 2, ... "
-            "or name them in source.classes"
+            f"or name them in source.classes{unknown}"
         )
     return ("background", "foreground") if len(values) == 2 else tuple(f"class {value}" for value in sorted(values))
 

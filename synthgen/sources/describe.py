@@ -1,6 +1,6 @@
 """The doors to every kind of source: opening one, and a quick look whether it can be opened. Decodes no image.
 
-describe_source(SourceOptions(kind="files", path="fashion_mnist"))     # "fashion_mnist: train, heldout; ..."
+describe_source(SourceOptions(kind="files", path="fashion_mnist"), "label")     # "fashion_mnist: train, heldout; ..."
 """
 
 from __future__ import annotations
@@ -27,13 +27,8 @@ def open_source(options: SourceOptions, target: Target) -> Opened:
     return open_hub(options, target) if options.kind == "hub" else open_files(options, target)
 
 
-def describe_source(options: SourceOptions, target: Target | None = None) -> str:
-    """One line about a source that exists: its name and its parts, from headers alone. A UserError if it does not.
-
-    target: what the rows must have; None: a label or else a mask.
-    """
-    if target is None:
-        return _describe_either(options)
+def describe_source(options: SourceOptions, target: Target) -> str:
+    """One line about a source whose rows have a label or a mask, from headers alone. A UserError if it has none."""
     if options.kind == "builtin":
         check_builtin(options, target)
         return f"{options.name}: built in"
@@ -58,13 +53,3 @@ def check_builtin(options: SourceOptions, target: Target) -> None:
             f"source.name: {name!r} needs the package {MODULES[name]!r}, which is not installed; "
             f"run: pip install 'synthgen[{EXTRA}]'"
         )
-
-
-def _describe_either(options: SourceOptions) -> str:
-    try:
-        return describe_source(options, "label")
-    except UserError as error:
-        try:
-            return describe_source(options, "mask")
-        except UserError:
-            raise error from None

@@ -27,12 +27,14 @@ def open_files(options: SourceOptions, target: Target) -> Opened:
     kinds = [s for s in tables.SUFFIXES if any(file.suffix == s for file in files)]
     if len(files) > 1 and ".json" in kinds:  # in a folder that is a description of the rows, not the rows
         kinds.remove(".json")
+    if kinds and _is_beside_images(files, kinds[0], options):
+        kinds = []
     listing = _open_tables if kinds else _open_images
     suffixes = (kinds[0],) if kinds else pictures.SUFFIXES
     chosen = [file for file in files if file.suffix.lower() in suffixes]
     if not chosen:
         raise UserError(
-            f"source.path: {options.path!r} holds no Parquet, JSON lines, CSV, PNG, JPEG, BMP or TIFF; "
+            f"source.path: {options.path!r} holds no Parquet, JSON lines, CSV, PNG, JPEG, BMP, TIFF or WebP; "
             "name a path that does"
         )
     parts, names, left = listing(folder, chosen, options, target)
@@ -48,6 +50,14 @@ def open_files(options: SourceOptions, target: Target) -> Opened:
         labels=f"as they stand in the {_labels_place(bool(kinds), options, target)}; who made them is not stated",
         notes=_notes_of_left(left + _other_tables(folder, files, suffixes)),
     )
+
+
+def _is_beside_images(files: list[Path], suffix: str, options: SourceOptions) -> bool:
+    """Whether the tables only accompany images: none has the image column, and there are images."""
+    if not any(file.suffix.lower() in pictures.SUFFIXES for file in files):
+        return False
+    image = options.columns.get("image", "image")
+    return all(image not in tables.read_header(file).columns for file in files if file.suffix == suffix)
 
 
 def find_files(path: str) -> tuple[Path, list[Path]]:

@@ -80,6 +80,9 @@ def list_classes(folder: Path, files: list[Path], parts: PartNames) -> tuple[Lis
             continue
         row = Row(str(path), file, inner[0]) if len(inner) > 1 else Row(str(path), fault="is in no class's folder")
         listed.setdefault(part, []).append(row)
+    names = {str(row.target).lower() for rows in listed.values() for row in rows if row.target}
+    if names & IMAGE_FOLDERS and names & MASK_FOLDERS and names <= IMAGE_FOLDERS | MASK_FOLDERS:
+        raise UserError(f"source.path: {str(folder)!r} has images with masks, not classes; use task: segmentation")
     return listed, left
 
 

@@ -1,4 +1,4 @@
-"""Encoded pictures to pixels. Knows PNG, JPEG, BMP and TIFF with 8 bits a channel; knows nothing of tables and classes.
+"""Encoded pictures to pixels. Knows PNG, JPEG, BMP, TIFF and WebP with 8 bits a channel, not tables or classes.
 
 decode_image(Path("cell.png"), channels="grey").mode     # "L"
 """
@@ -13,8 +13,8 @@ from PIL import Image, ImageOps
 
 from .rows import BadRow, Stored
 
-FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 ORIENTATION = 0x0112  # EXIF
 
 _GREY = {"1", "L", "LA", "La"}

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import csv
 import json
+import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -23,6 +25,9 @@ from .rows import BadRow, Row, Target, find_stored
 SUFFIXES = (".parquet", ".jsonl", ".ndjson", ".json", ".csv")  # typed formats first
 BATCH_ROWS = 256
 LONGEST_CELL = 64 * 2**20
+
+NO_VALUE = {"", "nan", "null", "n/a", "#n/a"}
+WHOLE = re.compile(r"-?\d+\.0+")  # a column of whole numbers with gaps is written so by pandas
 
 Names = dict[str, tuple[str, ...]]
 
@@ -111,7 +116,15 @@ def _csv_cells(file: Path, image: str, column: str) -> Iterator[tuple[Any, Any] 
     csv.field_size_limit(LONGEST_CELL)
     with file.open(newline="", encoding="utf-8-sig") as lines:
         for cells in csv.DictReader(lines):
-            yield (cells.get(image), cells.get(column))
+            yield (cells.get(image), _typed(cells.get(column)))
+
+
+def _typed(cell: str | None) -> str | float | None:
+    """A cell of CSV with what other programs write for "no value" and for whole numbers told from words."""
+    text = (cell or "").strip()
+    if text.lower() in NO_VALUE:
+        return math.nan if "nan" in text.lower() else None
+    return float(text) if WHOLE.fullmatch(text) else text
 
 
 def _json_cells(file: Path, image: str, column: str) -> Iterator[tuple[Any, Any] | BadRow]:

@@ -13,7 +13,7 @@ from ..judges.classifier import fit_classifier_judge
 from ..labels.class_mix import build_class_mix
 from ..labels.options import ClassConditionOptions
 from ..networks.unet import SmallUNet, UNetOptions, build_unet
-from ..sources import load_labelled_images
+from ..sources import describe_source, load_labelled_images
 from ..task import Task
 from ..types import Columns, Data
 
@@ -58,6 +58,7 @@ TASK = Task(
     model_options=UNetOptions,
     condition_options=ClassConditionOptions,
     hub_tags={"task_categories": ["image-classification"]},
+    describe=lambda options: describe_source(options, "label"),
     load=load_labelled_images,
     codec=build_codec,
     network=build_network,

@@ -12,7 +12,7 @@ import numpy as np
 from ..codecs.appearance import measure_appearance
 from ..codecs.images import ImageCodec, augment_images, fit_mask_codec
 from ..evaluation.learners import ImageSegmenterLearner
-from ..evaluation.pictures import class_colours, overlay_mask
+from ..evaluation.pictures import PAPER, UNKNOWN, class_colours, overlay_mask
 from ..export.parquet import decode_png, encode_png
 from ..judges.segmenter import fit_segmenter_judge
 from ..labels.appearances import MasksWithAppearance
@@ -20,7 +20,7 @@ from ..labels.masks import build_masks
 from ..labels.objects import annotate_masks
 from ..labels.options import MaskConditionOptions
 from ..networks.unet import MaskedUNetOptions, SmallUNet, build_unet
-from ..sources import load_masked_images
+from ..sources import describe_source, load_masked_images
 from ..task import Task
 from ..types import Columns, Data, LabelGenerator
 
@@ -29,7 +29,7 @@ def build_codec(data: Data, options: MaskedUNetOptions) -> ImageCodec:
     return fit_mask_codec(data.train, len(data.classes), options.appearance)
 
 
-def build_labels(data: Data, options: MaskConditionOptions, seed: int, folder: Path) -> LabelGenerator:
+def build_labels(data: Data, options: MaskConditionOptions, seed: int, folder: Path | None) -> LabelGenerator:
     """Masks as the options say, each with an appearance of the real rows."""
     real = data.train["mask"]
     appearance = measure_appearance(data.train["image"], real, len(data.classes))
@@ -79,6 +79,12 @@ def draw_rows(columns: Columns, data: Data) -> list[Any]:
     return [overlay_mask(image, mask, colours) for image, mask in zip(columns["image"], columns["mask"], strict=True)]
 
 
+def name_colours(data: Data) -> list[tuple[str, tuple[int, int, int]]]:
+    """Class 0 has no tint: its swatch is white. Ignored pixels are grey."""
+    colours = list(zip(data.classes, [PAPER, *class_colours(len(data.classes) - 1)], strict=True))
+    return [*colours, ("not annotated", UNKNOWN)] if data.ignore is not None else colours
+
+
 TASK = Task(
     name="segmentation",
     summary="an image, its mask and the objects in it",
@@ -88,6 +94,7 @@ TASK = Task(
     model_options=MaskedUNetOptions,
     condition_options=MaskConditionOptions,
     hub_tags={"task_categories": ["image-segmentation"], "task_ids": ["semantic-segmentation"]},
+    describe=lambda options: describe_source(options, "mask"),
     load=load_masked_images,
     codec=build_codec,
     network=build_network,
@@ -100,6 +107,7 @@ TASK = Task(
     encode=encode_rows,
     decode=decode_rows,
     draw=draw_rows,
-    legend=lambda data: list(zip(data.classes[1:], class_colours(len(data.classes) - 1), strict=True)),
+    legend=name_colours,
     classes_of=find_classes,
+    formats=("coco",),
 )

@@ -120,6 +120,14 @@ def test_masks_go_along_with_their_images(names):
     assert not torch.equal(condition["mask"], mask)
 
 
+def test_rows_that_are_not_square_are_turned_by_halves():
+    x = torch.arange(64 * 6.0).view(64, 1, 2, 3)
+    turned, condition = augment_images(x, {}, ("turn",), torch.Generator().manual_seed(0))
+    half = condition["augmented"][:, 1] < -1
+    assert torch.equal(turned[half], x[half].flip((2, 3))) and torch.equal(turned[~half], x[~half])
+    assert 0.2 < half.float().mean() < 0.8
+
+
 def test_augmentation_follows_the_generator_and_leaves_labels_alone():
     x, label = torch.arange(2 * 36.0).view(2, 1, 6, 6), torch.tensor([0, 1])
     names = ("flip", "turn", "shift")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from synthgen.labels.drawn import WEIGHTS, DrawnMasks
+from synthgen.labels.drawn import DrawnMasks
 from synthgen.labels.mask_codes import MaskCodes
 from synthgen.labels.options import MaskConditionOptions, MaskDiffusionOptions
 
@@ -12,6 +12,7 @@ SMALL = MaskConditionOptions(
     masks="diffusion", diffusion=MaskDiffusionOptions(steps=60, batch_size=16, resolution=8, width=16, sample_steps=4)
 )
 
+WEIGHTS = "diffusion_pytorch_model.safetensors"
 BRIEF = SMALL.model_copy(update={"diffusion": SMALL.diffusion.model_copy(update={"steps": 2})})
 
 

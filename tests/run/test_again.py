@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+import datasets
 import pytest
 from tiny import data_digests, events, rewind
 
@@ -45,13 +46,18 @@ def test_the_number_of_workers_changes_nothing(copy, undisturbed, digits, replic
     assert data_digests(copy) == data_digests(undisturbed)
 
 
-def test_a_preview_is_a_picture_of_real_and_made_rows(copy, command):
+def test_a_preview_is_a_picture_of_real_and_made_rows_and_the_rows(copy, command, tmp_path):
     from PIL import Image
     from tiny import DIGITS, words
 
     before = data_digests(copy)
     outcome = command("preview", *words(*DIGITS, copy)[1:], "-n", "8")
-    assert outcome.code == 0 and outcome.out.strip() == str(copy / "preview.png")
+    assert outcome.code == 0 and outcome.out.split() == [str(copy / "preview.png"), str(copy / "preview.parquet")]
+    rows = datasets.load_dataset(
+        "parquet", data_files=str(copy / "preview.parquet"), split="train", cache_dir=str(tmp_path)
+    )
+    assert rows.num_rows == 8 and rows.features["label"].names == [str(digit) for digit in range(10)]
+    assert len(events(copy, "start")) == 2  # its time counts
     with Image.open(copy / "preview.png") as picture:
         assert picture.width > 100 and len(picture.convert("L").getcolors(256) or []) > 20
     assert data_digests(copy) == before

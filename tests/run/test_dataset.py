@@ -25,6 +25,7 @@ REPORT = {
     "privacy": {"copies", "nearest_ratio", "membership_auc"},
     "versions": {"torch"},
     "hardware": set(),
+    "gates": {"agreement", "copies", "duplicates"},
 }  # fmt: skip
 
 
@@ -68,6 +69,8 @@ def test_the_report_has_every_promised_key(report):
     assert report["rows"]["candidates"] == 160 + sum(report["rows"]["rejected"].values())
     assert all(report["seconds"][name] > 0 for name in REPORT["seconds"] - {"label"})
     assert report["throughput"]["efficiency"] > 0
+    assert {"precision", "recall", "coverage"} <= set(report["fidelity"]["real"])
+    assert "quota" not in report["gates"] and "quota" not in report["rows"]["rejected"]  # it was off
 
 
 def test_the_recipe_in_the_dataset_makes_the_same_run(undisturbed, report):
@@ -81,6 +84,8 @@ def test_the_card_is_read_by_the_hub(undisturbed):
     assert card["task_categories"] == ["image-classification"] and "synthetic" in card["tags"]
     assert card["dataset_info"]["splits"][0]["num_examples"] == 160
     assert card["configs"] and card["license"] and card["size_categories"]
+    fidelity = re.search(r"\| recall[^|]*\|([^|]*)\|([^|]*)\|", body)
+    assert fidelity and all(0 <= float(cell) <= 1 for cell in fidelity.groups())  # of real rows too
     assert "digits" in body and (undisturbed / "dataset" / "assets" / "preview.png").stat().st_size > 1000
 
 

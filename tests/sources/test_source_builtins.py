@@ -103,4 +103,4 @@ def test_unknown_builtins_are_refused_with_a_hint() -> None:
         load_labelled_images(builtin("tissue"), seed=0)
     with pytest.raises(UserError, match="'digits' has no masks"):
         describe_source(builtin("digits"), "mask")
-    assert "tissue" in describe_source(builtin("tissue"))
+    assert "tissue" in describe_source(builtin("tissue"), "mask")

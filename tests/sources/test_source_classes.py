@@ -99,3 +99,14 @@ def test_a_class_that_held_out_lacks_is_noted() -> None:
 def test_one_class_is_refused() -> None:
     with pytest.raises(UserError, match="only the class 'a'"):
         check_classes(["a"], np.array([3]), {})
+
+
+def test_a_number_and_the_same_number_as_text_are_one_class() -> None:
+    classes, numbers = name_labels([1, "1", 2, "2", "b"], None, None)
+    assert classes == ("1", "2", "b")
+    assert numbers == {1: 0, "1": 0, 2: 1, "2": 1, "b": 2}
+
+
+def test_an_undeclared_255_points_to_the_ignore_value() -> None:
+    with pytest.raises(UserError, match="set source.ignore to 255"):
+        name_values(seen({0, 1, 2, 255}), None, None)

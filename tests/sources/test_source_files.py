@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from synthgen.errors import UserError
 from synthgen.sources import SourceOptions, describe_source, load_labelled_images, load_masked_images
@@ -190,7 +191,6 @@ def test_the_card_does_not_tell_where_the_folder_was(labelled: Any, tmp_path: Pa
 def test_a_look_at_the_header(labelled: Any, tmp_path: Path) -> None:
     folder = labelled(train=10, test=4)
     assert describe_source(files(folder), "label") == "pictures: train, heldout; 2 classes"
-    assert describe_source(files(folder)) == "pictures: train, heldout; 2 classes"
     for target in ("mask", "label"):
         with pytest.raises(UserError, match="source.path: .* no file or folder"):
             describe_source(files(tmp_path / "nothing"), target)
@@ -201,9 +201,30 @@ def test_a_look_at_the_header(labelled: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", ["/dev/null", "/dev/zero", "~nobody-here/x", "/**/*.png", "nothing/*.png", "a" * 3000])
 def test_odd_paths_are_refused(path: str) -> None:
     with pytest.raises(UserError, match=r"^source\.path: "):
-        describe_source(files(path))
+        describe_source(files(path), "label")
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds no Parquet"):
+        load_labelled_images(files(tmp_path), seed=0)
+
+
+def test_a_table_beside_an_image_folder_does_not_hide_it(tmp_path: Path) -> None:
+    for number in range(24):
+        place = tmp_path / ("ant", "bee")[number % 2] / f"{number}.webp"
+        place.parent.mkdir(exist_ok=True)
+        Image.fromarray(np.random.default_rng(number).integers(0, 256, (8, 8), dtype=np.uint8)).save(
+            place, lossless=True
+        )
+    (tmp_path / "metadata.csv").write_text("file_name,photographer\nant/0.webp,me\n")
+    data = load_labelled_images(files(tmp_path), seed=0)
+    assert data.classes == ("ant", "bee") and sum(counts(data)) == 24
+    assert any("metadata.csv" in note for note in data.origin.notes)
+
+
+def test_images_with_masks_are_no_classes(tmp_path: Path) -> None:
+    for name in ("images/a.png", "masks/a.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(UserError, match="has images with masks, not classes; use task: segmentation"):
         load_labelled_images(files(tmp_path), seed=0)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,13 @@ def test_json_lines_and_csv_point_to_files_beside_them(tmp_path: Path) -> None:
     assert (good.image, good.target, good.fault) == ((tmp_path / "pictures/a.png").resolve(), "cat", "")
     assert (broken.fault, listed.fault, empty.fault) == ("not a JSON record", "not a JSON record", "no image")
     assert [row.target for row in read_table(tmp_path / "a.csv", "image", "label", "label")] == ["cat, big"]
+
+
+def test_cells_of_csv_have_types(tmp_path: Path) -> None:
+    cells = ["cat", "3", "4.0", "NaN", "null", "", "007", "1.5", "N/A"]
+    (tmp_path / "a.csv").write_text("image,label\n" + "".join(f"a.png,{cell}\n" for cell in cells))
+    found = [row.target for row in read_table(tmp_path / "a.csv", "image", "label", "label")]
+    assert found[:3] == ["cat", "3", 4.0] and math.isnan(found[3]) and found[4:] == [None, None, "007", "1.5", None]
 
 
 @pytest.mark.parametrize("path", ["/etc/hostname", "../secret.png", "pictures/../../secret.png", "link/secret.png"])

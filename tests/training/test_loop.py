@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from synthgen.codecs.images import augment_images, fit_image_codec
+from synthgen.codecs.images import augment_images, fit_label_codec
 from synthgen.networks.unet import UNetOptions, build_unet
 from synthgen.training.loop import batch_index, train
 from synthgen.training.options import EarlyStopOptions, TrainOptions
@@ -30,7 +30,7 @@ def run(data, folder, options=OPTIONS, look=lambda net, step: None, net=None):
         with torch.random.fork_rng():
             torch.manual_seed(0)
             net = build_unet((1, 8, 8), 3, "label", UNetOptions(widths=(8, 16), blocks=1))
-    codec = fit_image_codec(data.train, 3, "label")
+    codec = fit_label_codec(data.train, 3)
     result = train(net, codec, data, options, seed=0, folder=folder, augment=augment_images, look=look)
     return net, result
 
