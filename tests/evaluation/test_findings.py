@@ -58,6 +58,10 @@ def test_a_harmful_gate_and_the_worst_class_are_named(report: dict[str, Any]) ->
 def test_one_seed_alone_is_a_hint_no_verdict(report: dict[str, Any]) -> None:
     change(report, "gates.quota.worth", {"mean": -0.05, "sd": None})
     assert kinds(report, "single learner seed") == ["note"]
+    change(report, "utility.gain", {"mean": -0.05, "sd": None})
+    assert kinds(report, "Adding the synthetic rows") == ["note"]
+    change(report, "utility.baseline_augmentation", {"mean": 0.99, "sd": None})
+    assert kinds(report, "Classical augmentation") == ["note"]
 
 
 def test_nothing_measured_nothing_said() -> None:
