@@ -59,7 +59,7 @@ def _open(stored: Stored) -> Image.Image:
         raise BadRow(f"no file {stored.name!r}")
     try:
         picture: Image.Image = Image.open(BytesIO(stored) if isinstance(stored, bytes) else stored, formats=FORMATS)
-        if picture.format == "TIFF" and getattr(picture, "n_frames", 1) > 1:
+        if picture.format in ("TIFF", "WEBP") and getattr(picture, "n_frames", 1) > 1:
             raise BadRow("holds several pictures; keep one a file")
         picture.load()
         if picture.format != "BMP" and picture.getexif().get(ORIENTATION, 1) != 1:

@@ -50,11 +50,14 @@ def test_bad_images_have_a_reason(tmp_path: Path, make_noise: Any) -> None:
     deep = encode(Image.fromarray(np.full((4, 4), 40_000, np.uint16)))
     gif = encode(Image.fromarray(GREY), "GIF")
     pages = encode(Image.fromarray(GREY), "TIFF", save_all=True, append_images=[Image.fromarray(GREY)])
+    moving = encode(
+        Image.fromarray(GREY), "WEBP", save_all=True, append_images=[Image.fromarray(255 - GREY)], lossless=True
+    )
     nan = encode(Image.fromarray(np.full((4, 4), np.nan, np.float32)), "TIFF")
     cases = {
         "not a readable": [b"", b"hello", good[:60], good[: len(good) // 2], gif],
         "8 bits": [deep, nan],
-        "several": [pages],
+        "several": [pages, moving],
     }
     for reason, files in cases.items():
         for file in files:
