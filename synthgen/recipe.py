@@ -234,10 +234,8 @@ def _forget_builtin(document: dict[str, Any], changed: list[tuple[str, ...]]) ->
     # `--set source.kind=files --set source.path=…` on a recipe of a built-in source must not stumble over its name.
     source = document.get("source")
     if ("source", "kind") in changed and ("source", "name") not in changed and isinstance(source, dict):
-        if source.get("kind") != "builtin":
-            source.pop("name", None)
-        if ("description",) not in changed:
-            document.pop("description", None)  # it tells of the other source's rows
+        if source.get("kind") != "builtin" and source.pop("name", None) and ("description",) not in changed:
+            document.pop("description", None)  # it tells of the built-in rows
 
 
 def _check(document: dict[str, Any], label: str, changed: list[tuple[str, ...]]) -> Recipe:

@@ -62,6 +62,8 @@ def test_the_description_of_other_rows_is_not_kept(tmp_path: Path) -> None:
     assert load(str(path)).description == "Handwritten digits."
     assert "digits" not in load(str(path), own).description
     assert load(str(path), [*own, "description=Ants."]).description == "Ants."
+    hub = load("classification/fashion-mnist").description  # the same rows, from files
+    assert load("classification/fashion-mnist", own).description == hub != ""
 
 
 def test_an_extra_is_named_although_what_it_brings_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

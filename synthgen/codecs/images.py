@@ -21,8 +21,8 @@ from ..types import Columns, Condition, count_rows, thin_rows
 from .appearance import appearance_of, measure_appearance, paint_means, regions_of
 
 DESCRIPTOR_SIZE = 256  # values a row; enough to tell a copy, few enough to search 60,000 rows in milliseconds
-FIT_ROWS = 5000
-UNLIKE = 0.5  # the median row's contrast as a share of that of all rows; tissue has 0.9, nuclei of many labs 0.1
+FIT_ROWS, FIT_PIXELS = 5000, 5000 * 64 * 64  # of the training images, whichever is fewer: bounds the memory
+UNLIKE = 0.5  # the median row's contrast as a share of that of all rows; tissue has 0.80, nuclei of many labs 0.07
 OFTEN = 0.15  # share of rows that are shifted or warped; at 1 the net never learned what an unchanged row is
 SHIFT = 0.15  # of half a side, either way
 WARP_TURN, WARP_ZOOM = math.radians(12), math.log(1.15)
@@ -113,7 +113,7 @@ def load_image_codec(path: Path) -> ImageCodec:
 
 def fit_label_codec(train: Columns, classes: int) -> ImageCodec:
     """Mean and spread of the training images, of 5,000 of them at most."""
-    images = thin_rows(train, FIT_ROWS)["image"]
+    images = _some_of(train)["image"]
     usual = _measure_together(images, np.zeros(images.shape[:3], np.uint8), 1)
     return ImageCodec(_shape_of(images), classes, "label", "shared", _as_numbers(usual))
 
@@ -123,7 +123,7 @@ def fit_mask_codec(train: Columns, classes: int, appearance: Literal["auto", "ro
 
     `auto`: each row's own where most rows have little contrast beside that of all rows together.
     """
-    rows = thin_rows(train, FIT_ROWS)
+    rows = _some_of(train)
     own, usual = (measure(rows["image"], rows["mask"], classes) for measure in (measure_appearance, _measure_together))
     unlike = np.median(own[:, -1], 0).mean() < UNLIKE * usual[-1].mean()
     chosen: Any = ("row" if unlike else "shared") if appearance == "auto" else appearance
@@ -134,6 +134,11 @@ def fit_mask_codec(train: Columns, classes: int, appearance: Literal["auto", "ro
     own[:, np.isnan(own).all((0, 2))] = 0  # such a class is never told of
     centre, spread = np.nanmean(own, 0), np.maximum(np.nanstd(own, 0), 1e-3)
     return replace(codec, centre=_as_numbers(centre), spread=_as_numbers(spread))
+
+
+def _some_of(train: Columns) -> Columns:
+    pixels = int(np.prod(train["image"].shape[1:3]))
+    return thin_rows(train, max(1, min(FIT_ROWS, FIT_PIXELS // pixels)))
 
 
 def _measure_together(images: np.ndarray, masks: np.ndarray, classes: int) -> np.ndarray:
