@@ -15,7 +15,6 @@ from scipy import ndimage
 from ..errors import UserError
 from .objects import number_regions
 
-PIXELS = 1 << 24  # 4,096 masks of 64 × 64; of more, evenly spaced ones are taken
 SMALL = 0.2  # of the mask: regions up to this share move as a whole
 KIN = 0.1  # of the masks on either side in fineness may be joined with a mask
 
@@ -69,13 +68,8 @@ def _fineness(masks: np.ndarray, largest: np.ndarray) -> np.ndarray:
 
 
 def known_masks(masks: np.ndarray, classes: int, ignore: int | None) -> tuple[np.ndarray, np.ndarray]:
-    """(masks, their rows): at most 2^24 pixels' worth, evenly spaced, without ignore values.
-
-    Wholly ignored masks are left out.
-    """
-    stride = 1 + len(masks) * masks[0].size // PIXELS if len(masks) else 1
-    rows = np.arange(len(masks))[::stride]
-    masks = masks[::stride]
+    """(masks without ignore values, their rows); wholly ignored masks are left out."""
+    rows = np.arange(len(masks))
     valid = masks < classes
     if ignore is not None:
         valid &= masks != ignore

@@ -3,6 +3,7 @@
 The mask comes first and the image is drawn to it, so the annotation is right by construction.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ from ..labels.options import MaskConditionOptions
 from ..networks.unet import MaskedUNetOptions, SmallUNet, build_unet
 from ..sources import describe_source, load_masked_images
 from ..task import Task
-from ..types import Columns, Data, LabelGenerator
+from ..types import Columns, Data, LabelGenerator, thin_rows
+
+LABEL_PIXELS = 1 << 24  # 4,096 masks of 64 × 64
 
 
 def build_codec(data: Data, options: MaskedUNetOptions) -> ImageCodec:
@@ -30,10 +33,12 @@ def build_codec(data: Data, options: MaskedUNetOptions) -> ImageCodec:
 
 
 def build_labels(data: Data, options: MaskConditionOptions, seed: int, folder: Path | None) -> LabelGenerator:
-    """Masks as the options say, each with an appearance of the real rows."""
-    real = data.train["mask"]
-    appearance = measure_appearance(data.train["image"], real, len(data.classes))
-    return MasksWithAppearance.fit(build_masks(data, options, seed, folder), appearance, real, seed)
+    """Masks as the options say, each with an appearance of the real rows: of evenly spaced ones if there are many."""
+    masks = data.train["mask"]
+    train = thin_rows(data.train, max(1, LABEL_PIXELS // int(np.prod(masks.shape[1:]))))
+    appearance = measure_appearance(train["image"], train["mask"], len(data.classes))
+    generator = build_masks(replace(data, train=train), options, seed, folder)
+    return MasksWithAppearance.fit(generator, appearance, train["mask"], seed)
 
 
 def build_network(data: Data, codec: ImageCodec, options: MaskedUNetOptions) -> SmallUNet:
