@@ -12,12 +12,12 @@ from typing import Any
 HERE = Path(__file__).parent
 PAGE, SCHEMA = HERE / "recipe.md", HERE / "recipe.schema.json"
 BEGIN, END = "<!-- fields: written by docs/fields.py -->", "<!-- end of fields -->"
-OF_THE_TASK = ("model", "conditions")
+OF_THE_TASK = ("source", "model", "conditions")
 TYPES = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true, false", "null": "null"}
 
 
 def render(schema: dict[str, Any]) -> str:
-    """One table a section, in the order of a recipe; `model` and `conditions` once for each task."""
+    """One table a section, in the order of a recipe; what depends on the task once for all tasks that share it."""
     definitions, top = schema["$defs"], schema["properties"]
     branches = {branch["if"]["properties"]["task"]["const"]: branch["then"]["properties"] for branch in schema["allOf"]}
     required = set(schema["required"])
@@ -26,8 +26,10 @@ def render(schema: dict[str, Any]) -> str:
     for name, field in top.items():
         owners = {"": field} if "$ref" in field else {}
         if name in OF_THE_TASK:
-            owners = {task: own[name] for task, own in branches.items()}
-            owners = {"": owners.popitem()[1]} if len({own["$ref"] for own in owners.values()}) == 1 else owners
+            sharing: dict[str, list[str]] = {}
+            for task, own in branches.items():
+                sharing.setdefault(own[name]["$ref"], []).append(task)
+            owners = {", ".join(tasks) * (len(sharing) > 1): branches[tasks[0]][name] for tasks in sharing.values()}
         for task, owner in owners.items():
             title = f"`{name}`" + (f" of {task}" if task else "")
             sections.append(_section(title, name, owner, definitions))

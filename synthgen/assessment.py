@@ -26,7 +26,7 @@ from .production import Maker
 from .progress import Progress
 from .run_folder import RunFolder
 from .training.loop import denoising_losses
-from .types import Columns, Judge, Score, count_rows, take_rows
+from .types import Columns, Score, count_rows, take_rows
 
 MOST_ROWS = 100_000  # synthetic rows held in memory for the learners
 SAMPLE = 5000  # rows of each kind for fidelity and privacy
@@ -62,9 +62,7 @@ def assess(
     worths = measure_gate_worth(maker.data, synthetic, without, progress=tick, **told)
     for name, worth in worths.items():
         gates[name]["worth"] = worth
-    fidelity = run.recall(
-        "fidelity", lambda: _fidelity(maker.data.heldout, maker.data.train, synthetic, maker.judge, seed)
-    )
+    fidelity = run.recall("fidelity", lambda: _fidelity(maker, synthetic, seed))
     progress.advance()
     privacy = run.recall("privacy", lambda: _privacy(maker, synthetic, options.membership, seed))
     progress.advance()
@@ -106,13 +104,20 @@ def _rows_without(harvest: Harvest, gate: str, count: int) -> Columns:
     return harvest.rows(harvest.kept | (harvest.gate == gate), count)
 
 
-def _fidelity(heldout: Columns, train: Columns, synthetic: Columns, judge: Judge, seed: int) -> dict[str, Any]:
-    """Synthetic against held-out rows in the judge's features; `real`: as many training rows against held-out ones."""
+def _fidelity(maker: Maker, synthetic: Columns, seed: int) -> dict[str, Any]:
+    """Synthetic against held-out rows in the judge's features; `real`: as many training rows against held-out ones.
+
+    `own`: what only this kind of rows has, such as the discriminative score of series.
+    """
+    data, task, judge = maker.data, maker.task, maker.judge
     as_many = min(SAMPLE, count_rows(synthetic))
-    shown = (_thin(heldout, SAMPLE, seed), _thin(synthetic, SAMPLE, seed), _thin(train, as_many, seed))
+    shown = (_thin(data.heldout, SAMPLE, seed), _thin(synthetic, SAMPLE, seed), _thin(data.train, as_many, seed))
     true, made, real = (judge.examine(rows).features for rows in shown)
+    own = {} if task.compare is None else task.compare(shown[0], shown[1], data, seed)
+    if task.probe is not None:
+        own |= task.probe(maker.sampler.sample, maker.labels, data)
     found: dict[str, Any] = measure_fidelity(true, made, seed=seed)
-    return {**found, "real": measure_fidelity(true, real, seed=seed)}
+    return {**found, "real": measure_fidelity(true, real, seed=seed), **({"own": own} if own else {})}
 
 
 def _privacy(maker: Maker, synthetic: Columns, membership: bool, seed: int) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A recipe: one YAML file that names everything a run needs. Here it becomes a frozen, checked `Recipe`.
 
-It knows which stage owns which options and which task brings `model` and `conditions`. It runs nothing and reads no
-data. A relative `source.path` is relative to the working directory, not to the recipe's file.
+It knows which stage owns which options and which task brings `source`, `model` and `conditions`. It runs nothing and
+reads no data. A relative `source.path` is relative to the working directory, not to the recipe's file.
 
     recipe = load("segmentation", ["count=500", "train.seconds=60"])
     recipe.sha256
@@ -32,6 +32,7 @@ from .sources.options import SourceOptions
 from .training.options import TrainOptions
 
 LARGEST = 1_000_000  # bytes of a recipe's file
+OF_THE_TASK = ("source", "model", "conditions")  # the stages whose fields depend on the task
 
 
 class Recipe(Options):
@@ -48,7 +49,7 @@ class Recipe(Options):
     seed: int = Field(0, ge=0, le=2**63 - 1)
     """The same seed gives the same rows, whatever the number of workers."""
     source: SourceOptions
-    """The real rows to learn from."""
+    """The real rows to learn from; its fields depend on the task."""
     model: Options
     """The denoiser; its fields depend on the task."""
     train: TrainOptions = Field(default_factory=TrainOptions)
@@ -93,8 +94,12 @@ def recipe_class(name: str) -> type[Recipe]:
     """The Recipe of one task; a UserError if the task's extra is not installed."""
     found = task.find(name)
     own: dict[str, Any] = {"task": (Literal[name], Field(description=Recipe.model_fields["task"].description))}
-    for stage, options in (("model", found.model_options), ("conditions", found.condition_options)):
-        required = any(field.is_required() for field in options.model_fields.values())
+    for stage, options in (
+        ("source", found.source_options),
+        ("model", found.model_options),
+        ("conditions", found.condition_options),
+    ):
+        required = stage == "source" or any(field.is_required() for field in options.model_fields.values())
         default: dict[str, Any] = {} if required else {"default_factory": options}
         own[stage] = (options, Field(description=Recipe.model_fields[stage].description, **default))
     made: type[Recipe] = create_model(f"{name.capitalize()}Recipe", __base__=Recipe, **own)
@@ -156,7 +161,7 @@ def schema() -> dict[str, Any]:
     branches = []
     for name, made in classes.items():
         own = defs.pop(references[(made, "validation")]["$ref"].rpartition("/")[2])
-        mine = {stage: own["properties"][stage] for stage in ("model", "conditions")}
+        mine = {stage: own["properties"][stage] for stage in OF_THE_TASK}
         branches.append(
             {"if": {"properties": {"task": {"const": name}}, "required": ["task"]}, "then": {"properties": mine}}
         )
@@ -251,18 +256,22 @@ def _check(document: dict[str, Any], label: str, changed: list[tuple[str, ...]])
         recipe = made.model_validate_json(json.dumps(document), strict=True)
     except ValidationError as error:
         raise UserError(_tell(explain(error, document, made), label, changed)) from None
-    _check_formats(recipe, "--set" if any(keys[:1] == ("export",) for keys in changed) else label)
+    _check_words(recipe, changed, label)
     return recipe
 
 
-def _check_formats(recipe: Recipe, label: str) -> None:
-    known = task.find(recipe.task).formats
-    for wanted in recipe.export.formats:
-        if wanted not in known:
-            fix = f"it has: {', '.join(known)}" if known else "leave it out"
-            raise UserError(
-                f"{label}: export.formats: the rows of {recipe.task} cannot be written as {wanted!r}; {fix}"
-            )
+def _check_words(recipe: Recipe, changed: list[tuple[str, ...]], label: str) -> None:
+    """Words that only some tasks know."""
+    found = task.find(recipe.task)
+    for field, given, known, what in (
+        ("export.formats", recipe.export.formats, found.formats, "cannot be written as"),
+        ("train.augment", recipe.train.augment, found.augmentations, "cannot be changed by"),
+    ):
+        place = "--set" if any(keys[:1] == (field.partition(".")[0],) for keys in changed) else label
+        for wanted in given:
+            if wanted not in known:
+                fix = f"it has: {', '.join(known)}" if known else "leave it out"
+                raise UserError(f"{place}: {field}: the rows of {recipe.task} {what} {wanted!r}; {fix}")
 
 
 def _tell(mistakes: list[Mistake], label: str, changed: list[tuple[str, ...]]) -> str:

@@ -29,12 +29,13 @@ class Task:
     extra: str  # `pip install synthgen[<extra>]` brings what it needs
     requires: tuple[str, ...]  # the modules that the extra brings
     builtins: Mapping[str, str]  # name of a built-in source -> one line about it
+    source_options: type[Options]
     model_options: type[Options]
     condition_options: type[ConditionOptions]
     hub_tags: Mapping[str, Any]  # `task_categories` and the like, for the dataset card
 
-    describe: Callable[[Any], str]  # (SourceOptions): one line about a source that exists, from its headers alone
-    load: Callable[[Any, int], Data]  # (SourceOptions, seed)
+    describe: Callable[[Any], str]  # (source options): one line about a source that exists, from its headers alone
+    load: Callable[[Any, int], Data]  # (source options, seed)
     codec: Callable[[Data, Any], Any]  # (data, model options) -> Codec
     network: Callable[[Data, Any, Any], Any]  # (data, codec, model options) -> Denoiser
     augment: Callable[[Any, Condition, tuple[str, ...], Any], tuple[Any, Condition]]  # (x, condition, names, generator)
@@ -53,6 +54,11 @@ class Task:
         [Columns, Data], Any
     ]  # bool (N, K): which classes a row holds, for per-class tables and quotas
     formats: tuple[str, ...] = ()  # of `export.formats`, those that its rows can be written in
+    augmentations: tuple[str, ...] = ()  # of `train.augment`, those that `augment` knows
+    compare: Callable[[Columns, Columns, Data, int], dict[str, Any]] | None = None
+    """(held-out rows, synthetic rows, data, seed): what is to be measured of such rows beside the general fidelity."""
+    probe: Callable[[Callable[[Columns, Any], Columns], LabelGenerator, Data], dict[str, Any]] | None = None
+    """(sample(conditions, indices), labels, data): what drawing rows anew under changed conditions tells."""
 
 
 def names() -> list[str]:

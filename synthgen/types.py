@@ -7,6 +7,7 @@ A set of rows is a `Columns`: one array a column, all of the same length.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -59,6 +60,7 @@ class Data:
     classes: tuple[str, ...]
     origin: Origin
     ignore: int | None = None  # the mask value that means "not annotated"
+    details: Mapping[str, Any] = field(default_factory=dict)  # what only the task knows, such as channels
 
 
 class Codec(Protocol):

@@ -41,14 +41,20 @@ def fourier_features(sigma: torch.Tensor, count: int = 64) -> torch.Tensor:
 
 
 class Teller(nn.Module):
-    """An embedding (B, width) of the noise level and, where rows have them, of class, appearance and augmentation."""
+    """An embedding (B, width) of the noise level and, where rows have them, of class, numbers and augmentation.
 
-    def __init__(self, width: int, classes: int, appearance: int = 0) -> None:
+    `numbers` of them stand in the condition `name`, float (B, numbers); zero is usual.
+    """
+
+    def __init__(
+        self, width: int, classes: int, numbers: int = 0, name: str = "appearance", augmented: bool = True
+    ) -> None:
         super().__init__()
+        self.name = name
         self.time = nn.Sequential(nn.Linear(64, width), nn.SiLU(), nn.Linear(width, width))
         self.label = nn.Embedding(classes + 1, width) if classes else None  # the last one: not told
-        self.augmented = nn.Linear(AUGMENTED, width, bias=False)  # numbers; zero: unchanged
-        self.appearance = nn.Linear(appearance, width, bias=False) if appearance else None  # zero: usual
+        self.augmented = nn.Linear(AUGMENTED, width, bias=False) if augmented else None  # zero: unchanged
+        self.numbers = nn.Linear(numbers, width, bias=False) if numbers else None
 
     def forward(
         self, sigma: torch.Tensor, condition: Condition, keep: torch.Tensor | None, dtype: torch.dtype
@@ -59,9 +65,9 @@ class Teller(nn.Module):
             if keep is not None:
                 label = torch.where(keep, label, torch.full_like(label, self.label.num_embeddings - 1))
             told = told + self.label(label).to(told.dtype)
-        if self.appearance is not None and "appearance" in condition:
-            told = told + self.appearance(condition["appearance"].to(dtype))
-        if "augmented" in condition:
+        if self.numbers is not None and self.name in condition:
+            told = told + self.numbers(condition[self.name].to(dtype))
+        if self.augmented is not None and "augmented" in condition:
             told = told + self.augmented(condition["augmented"].to(dtype))
         return nn.functional.silu(told)
 

@@ -116,6 +116,10 @@ class SmallUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.leave = convolve(widths[0], channels * fold)
         nn.init.zeros_(self.leave.weight)
 
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        return self.config.channels, *self.config.size
+
     def forward(
         self, x: torch.Tensor, sigma: torch.Tensor, condition: Condition, keep: torch.Tensor | None = None
     ) -> torch.Tensor:

@@ -25,9 +25,9 @@ class RowPipeline(DiffusionPipeline):  # type: ignore[misc]
     def __call__(
         self, condition: Condition, num_inference_steps: int = 50, generator: torch.Generator | None = None
     ) -> torch.Tensor:
-        """Normalised rows, float32 (B, C, H, W), for a condition such as {"label": int64 (B,)}."""
-        count, config = len(next(iter(condition.values()))), self.denoiser.config
-        x = torch.randn((count, config.channels, *config.size), generator=generator).to(self.denoiser.device)
+        """Normalised rows, float32 (B, *row_shape), for a condition such as {"label": int64 (B,)}."""
+        count = len(next(iter(condition.values())))
+        x = torch.randn((count, *self.denoiser.row_shape), generator=generator).to(self.denoiser.device)
         scheduler = FlowMatchEulerDiscreteScheduler.from_config(self.scheduler.config)
         scheduler.set_timesteps(num_inference_steps)
         for step, t in enumerate(scheduler.timesteps):

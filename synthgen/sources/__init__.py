@@ -2,7 +2,7 @@
 
 Importing the package loads nothing heavy: the loaders are imported when they are first named. Knows nothing of models.
 
-    data = load_labelled_images(SourceOptions(kind="builtin", name="digits"), seed=0)
+    data = load_labelled_images(ImageSourceOptions(kind="builtin", name="digits"), seed=0)
     data.train["image"].shape        # (970, 8, 8, 1)
 """
 
@@ -11,13 +11,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .options import SourceOptions
+from .options import ImageSourceOptions
 
 if TYPE_CHECKING:
     from .describe import describe_source
     from .images import load_labelled_images, load_masked_images
 
-__all__ = ["SourceOptions", "describe_source", "load_labelled_images", "load_masked_images"]
+__all__ = ["ImageSourceOptions", "describe_source", "load_labelled_images", "load_masked_images"]
 
 _MODULES = {"describe_source": "describe", "load_labelled_images": "images", "load_masked_images": "images"}
 

@@ -1,6 +1,6 @@
 """The doors to every kind of source: opening one, and a quick look whether it can be opened. Decodes no image.
 
-describe_source(SourceOptions(kind="files", path="fashion_mnist"), "label")     # "fashion_mnist: train, heldout; ..."
+describe_source(ImageSourceOptions(kind="files", path="clothes"), "label")     # "clothes: train, heldout; ..."
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from ..errors import UserError
 from .digits import open_digits
 from .files import open_files
 from .hub import describe_hub, open_hub
-from .options import SourceOptions
+from .options import ImageSourceOptions
 from .rows import Opened, Target
 
 BUILTINS: dict[Target, tuple[str, ...]] = {"label": ("digits",), "mask": ("tissue",)}
@@ -20,14 +20,14 @@ MODULES = {"digits": "sklearn", "tissue": "skimage"}
 EXTRA = "images"
 
 
-def open_source(options: SourceOptions, target: Target) -> Opened:
+def open_source(options: ImageSourceOptions, target: Target) -> Opened:
     """The rows of files, of the Hub, or of the digits, still encoded."""
     if options.kind == "builtin":
         return open_digits()
     return open_hub(options, target) if options.kind == "hub" else open_files(options, target)
 
 
-def describe_source(options: SourceOptions, target: Target) -> str:
+def describe_source(options: ImageSourceOptions, target: Target) -> str:
     """One line about a source whose rows have a label or a mask, from headers alone. A UserError if it has none."""
     if options.kind == "builtin":
         check_builtin(options, target)
@@ -39,7 +39,7 @@ def describe_source(options: SourceOptions, target: Target) -> str:
     return f"{opened.title}: {', '.join(opened.parts)}{classes}"
 
 
-def check_builtin(options: SourceOptions, target: Target) -> None:
+def check_builtin(options: ImageSourceOptions, target: Target) -> None:
     """A UserError if there is no such built-in source, or its package is missing."""
     name = options.name or ""
     if name not in BUILTINS[target]:

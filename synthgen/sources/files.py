@@ -1,6 +1,6 @@
 """A user's own files: which of them hold rows, which part each belongs to, and what kind they are. Decodes nothing.
 
-opened = open_files(SourceOptions(kind="files", path="photos"), "label")
+opened = open_files(ImageSourceOptions(kind="files", path="photos"), "label")
 sorted(opened.parts)     # ["heldout", "train"] for photos/train.parquet and photos/test.parquet
 """
 
@@ -15,13 +15,13 @@ from pathlib import Path
 
 from ..errors import UserError
 from . import folders, pictures, tables
-from .options import SourceOptions
+from .options import ImageSourceOptions
 from .rows import PARTS, Opened, Row, Target
 
 Listing = Callable[[], Iterator[Row]]
 
 
-def open_files(options: SourceOptions, target: Target) -> Opened:
+def open_files(options: ImageSourceOptions, target: Target) -> Opened:
     """The rows under `source.path`, by part. A UserError if there are none or a column is missing."""
     folder, files = find_files(options.path or "")
     kinds = [s for s in tables.SUFFIXES if any(file.suffix == s for file in files)]
@@ -52,7 +52,7 @@ def open_files(options: SourceOptions, target: Target) -> Opened:
     )
 
 
-def _is_beside_images(files: list[Path], suffix: str, options: SourceOptions) -> bool:
+def _is_beside_images(files: list[Path], suffix: str, options: ImageSourceOptions) -> bool:
     """Whether the tables only accompany images: none has the image column, and there are images."""
     if not any(file.suffix.lower() in pictures.SUFFIXES for file in files):
         return False
@@ -79,13 +79,13 @@ def find_files(path: str) -> tuple[Path, list[Path]]:
     return Path(os.path.commonpath([file.parent for file in files])), files
 
 
-def target_columns(options: SourceOptions, target: Target) -> tuple[str, str]:
+def target_columns(options: ImageSourceOptions, target: Target) -> tuple[str, str]:
     """The source's names of the image column and of the label or mask column."""
     return options.columns.get("image", "image"), options.columns.get(target, target)
 
 
 def _open_tables(
-    folder: Path, files: list[Path], options: SourceOptions, target: Target
+    folder: Path, files: list[Path], options: ImageSourceOptions, target: Target
 ) -> tuple[dict[str, Listing], tuple[str, ...] | None, list[str]]:
     image, column = target_columns(options, target)
     by_part, left = _tables_by_part(folder, files, options)
@@ -106,7 +106,9 @@ def _open_tables(
     )
 
 
-def _tables_by_part(folder: Path, files: list[Path], options: SourceOptions) -> tuple[dict[str, list[Path]], list[str]]:
+def _tables_by_part(
+    folder: Path, files: list[Path], options: ImageSourceOptions
+) -> tuple[dict[str, list[Path]], list[str]]:
     """The files of each part: by the name of the file, else of its folder. One file alone is all train."""
     if len(files) == 1:
         return {"train": files}, []
@@ -127,7 +129,7 @@ def _rows_of_tables(files: list[Path], image: str, column: str, target: Target) 
 
 
 def _open_images(
-    folder: Path, files: list[Path], options: SourceOptions, target: Target
+    folder: Path, files: list[Path], options: ImageSourceOptions, target: Target
 ) -> tuple[dict[str, Listing], None, list[str]]:
     parts = folders.part_names(options.split)
     if target == "mask":
@@ -144,7 +146,7 @@ def _open_images(
     return {part: partial(iter, listed[part]) for part in PARTS if part in listed}, None, left
 
 
-def _labels_place(in_tables: bool, options: SourceOptions, target: Target) -> str:
+def _labels_place(in_tables: bool, options: ImageSourceOptions, target: Target) -> str:
     if in_tables:
         return f"column {target_columns(options, target)[1]!r}"
     return "folder names" if target == "label" else "masks"

@@ -1,6 +1,6 @@
 """Datasets of the Hugging Face Hub, through `datasets`. Never runs a dataset's own code; decodes no image.
 
-opened = open_hub(SourceOptions(kind="hub", id="zalando-datasets/fashion_mnist"), "label")
+opened = open_hub(ImageSourceOptions(kind="hub", id="zalando-datasets/fashion_mnist"), "label")
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 from ..errors import UserError
 from . import folders
 from .files import target_columns
-from .options import SourceOptions
+from .options import ImageSourceOptions
 from .rows import Opened, Row, Target
 from .tables import check_columns, make_row
 
 
-def open_hub(options: SourceOptions, target: Target) -> Opened:
+def open_hub(options: ImageSourceOptions, target: Target) -> Opened:
     """The dataset's parts; downloads what is not yet in the cache. A UserError if it cannot be reached."""
     image, column = target_columns(options, target)
     parts = _load_parts(options)
@@ -37,7 +37,7 @@ def open_hub(options: SourceOptions, target: Target) -> Opened:
     )
 
 
-def describe_hub(options: SourceOptions, target: Target) -> str:
+def describe_hub(options: ImageSourceOptions, target: Target) -> str:
     """The header of the dataset, without its rows."""
     datasets = _import_datasets()
     try:
@@ -53,7 +53,7 @@ def describe_hub(options: SourceOptions, target: Target) -> str:
     return f"{options.id} of the Hugging Face Hub: {counts}"
 
 
-def _load_parts(options: SourceOptions) -> dict[str, Any]:
+def _load_parts(options: ImageSourceOptions) -> dict[str, Any]:
     """Our parts -> `datasets.Dataset` with images left encoded."""
     datasets = _import_datasets()
     given = {"train": options.split} if isinstance(options.split, str) else options.split
@@ -67,7 +67,7 @@ def _load_parts(options: SourceOptions) -> dict[str, Any]:
     return {name: _leave_encoded(part, datasets) for name, part in parts.items()}
 
 
-def _usual_parts(loaded: Any, options: SourceOptions) -> dict[str, Any]:
+def _usual_parts(loaded: Any, options: ImageSourceOptions) -> dict[str, Any]:
     parts: dict[str, Any] = {}
     for name in loaded:
         part = folders.find_part(name, folders.USUAL_NAMES)
@@ -102,7 +102,7 @@ def _class_names(features: Any, column: str) -> tuple[str, ...] | None:
     return tuple(names) if names else None
 
 
-def _license(options: SourceOptions, train: Any, ask: bool) -> str:
+def _license(options: ImageSourceOptions, train: Any, ask: bool) -> str:
     """From the dataset's own record, else from its page on the Hub, if there is one to ask."""
     if train.info.license or not ask:
         return str(train.info.license or "unknown")
@@ -126,7 +126,7 @@ def _import_datasets() -> Any:
     return datasets
 
 
-def _unreachable(options: SourceOptions, error: Exception) -> UserError:
+def _unreachable(options: ImageSourceOptions, error: Exception) -> UserError:
     words = (str(error).splitlines() or [""])[0][:200]
     place = f"{options.id!r}" + (f" at revision {options.revision!r}" if options.revision else "")
     return UserError(

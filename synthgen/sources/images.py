@@ -2,7 +2,7 @@
 
 Knows no models. The held-out rows are settled before anything that depends on the recipe's seed.
 
-    data = load_masked_images(SourceOptions(kind="files", path="cells", size=64, fit="tile"), seed=0)
+    data = load_masked_images(ImageSourceOptions(kind="files", path="cells", size=64, fit="tile"), seed=0)
     data.train["image"].shape, data.train["mask"].shape      # (2000, 64, 64, 3), (2000, 64, 64)
 """
 
@@ -17,7 +17,7 @@ from ..types import Columns, Data, Origin
 from . import digits
 from .classes import check_classes, name_labels, name_values
 from .describe import check_builtin, open_source
-from .options import SourceOptions
+from .options import ImageSourceOptions
 from .reading import Picture, check_sizes, read_pictures, stack_images
 from .rows import PARTS, Faults, Opened, Target
 from .splits import rarest_class, seeded, split_rows
@@ -37,7 +37,7 @@ class Named:
     table: np.ndarray | None = None  # int (256,): a mask's value -> class number
 
 
-def load_labelled_images(options: SourceOptions, seed: int) -> Data:
+def load_labelled_images(options: ImageSourceOptions, seed: int) -> Data:
     """Columns image uint8 (N, H, W, C), C 1 or 3, and label int64 (N,). Errors in the source are UserErrors."""
     if options.kind == "builtin":
         check_builtin(options, "label")
@@ -45,7 +45,7 @@ def load_labelled_images(options: SourceOptions, seed: int) -> Data:
     return _load(options, seed, "label")
 
 
-def load_masked_images(options: SourceOptions, seed: int) -> Data:
+def load_masked_images(options: ImageSourceOptions, seed: int) -> Data:
     """Columns image uint8 (N, H, W, C), C 1 or 3, and mask uint8 (N, H, W): class numbers and `options.ignore`."""
     if options.kind == "builtin":
         check_builtin(options, "mask")
@@ -53,11 +53,13 @@ def load_masked_images(options: SourceOptions, seed: int) -> Data:
     return _load(options, seed, "mask")
 
 
-def _load(options: SourceOptions, seed: int, target: Target) -> Data:
+def _load(options: ImageSourceOptions, seed: int, target: Target) -> Data:
     opened = open_source(options, target)
     named, left_out = _read_all(opened, options, target)
     parts = np.array([picture.part for picture in named.pictures], dtype=object)
-    split = split_rows(parts, named.strata, [picture.digest for picture in named.pictures], options, seed)
+    digests = [picture.digest for picture in named.pictures]
+    rows = None if options.fit == "tile" else options.rows
+    split = split_rows(parts, named.strata, digests, options, seed, images=options.images, rows=rows)
     channels = 1 if all(picture.grey for picture in named.pictures) else 3
     columns = {part: _columns(named, split.part == part, part, channels, options, seed) for part in PARTS}
     missing = _check_classes(columns, named.classes, target)
@@ -66,7 +68,7 @@ def _load(options: SourceOptions, seed: int, target: Target) -> Data:
     return Data(columns["train"], columns["validation"], columns["heldout"], named.classes, origin, options.ignore)
 
 
-def _read_all(opened: Opened, options: SourceOptions, target: Target) -> tuple[Named, tuple[str, ...]]:
+def _read_all(opened: Opened, options: ImageSourceOptions, target: Target) -> tuple[Named, tuple[str, ...]]:
     """Every good row of every part, and the note about the bad ones."""
     faults = Faults()
     pictures: list[Picture] = []
@@ -84,7 +86,7 @@ def _read_all(opened: Opened, options: SourceOptions, target: Target) -> tuple[N
     return named, faults.settle(total)
 
 
-def _name_labelled(pictures: list[Picture], opened: Opened, options: SourceOptions, faults: Faults) -> Named:
+def _name_labelled(pictures: list[Picture], opened: Opened, options: ImageSourceOptions, faults: Faults) -> Named:
     labels = [picture.label for picture in pictures if picture.label is not None]
     classes, numbers = name_labels(labels, opened.names, options.classes)
     known = [picture.label in numbers for picture in pictures]
@@ -97,7 +99,7 @@ def _name_labelled(pictures: list[Picture], opened: Opened, options: SourceOptio
     )
 
 
-def _name_masked(pictures: list[Picture], opened: Opened, options: SourceOptions, faults: Faults) -> Named:
+def _name_masked(pictures: list[Picture], opened: Opened, options: ImageSourceOptions, faults: Faults) -> Named:
     seen = np.stack([picture.values for picture in pictures if picture.values is not None])
     classes, table = name_values(seen, options.classes, options.ignore)
     unknown = seen & (table < 0)
@@ -108,7 +110,9 @@ def _name_masked(pictures: list[Picture], opened: Opened, options: SourceOptions
     return Named([pictures[row] for row in known], classes, rarest_class(presence), table)
 
 
-def _columns(named: Named, chosen: np.ndarray, part: str, channels: int, options: SourceOptions, seed: int) -> Columns:
+def _columns(
+    named: Named, chosen: np.ndarray, part: str, channels: int, options: ImageSourceOptions, seed: int
+) -> Columns:
     """The arrays of one part."""
     owners = np.flatnonzero(chosen)
     pictures = [named.pictures[row] for row in owners]
@@ -140,7 +144,7 @@ def _count_rows_of(values: np.ndarray, classes: int) -> np.ndarray:
     return counts[:classes]
 
 
-def _notes_of_pixels(named: Named, options: SourceOptions) -> tuple[str, ...]:
+def _notes_of_pixels(named: Named, options: ImageSourceOptions) -> tuple[str, ...]:
     """What was done to the pixels that a reader of the card would not guess."""
     notes = []
     if options.size is not None:

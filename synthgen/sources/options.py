@@ -1,12 +1,14 @@
 """What a recipe may say about its source. Knows fields and bounds, not how anything is read.
 
-SourceOptions(kind="files", path="photos", size=64, fit="tile", license="CC0-1.0")
+Every task's rows may come from the same three kinds of place; what else there is to say depends on what a row is.
+
+    ImageSourceOptions(kind="files", path="photos", size=64, fit="tile", license="CC0-1.0")
 """
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -19,7 +21,7 @@ Word = Annotated[str, Field(min_length=1, max_length=200)]
 
 # `files` may carry the Hub's fields: they name the dataset that the files are a copy of.
 _FIELDS = {
-    "builtin": {"name", "size", "rows"},
+    "builtin": {"name", "rows"},
     "files": {"path", "id", "revision", "config", "split"},
     "hub": {"id", "revision", "config", "split"},
 }
@@ -28,12 +30,16 @@ _NEEDED = {"builtin": "name", "files": "path", "hub": "id"}
 
 
 class SourceOptions(Options):
+    """What can be said of any source. `_of_builtins`: the fields of a subclass that a built-in source takes too."""
+
+    _of_builtins: ClassVar[frozenset[str]] = frozenset()
+
     kind: Literal["builtin", "files", "hub"] = "builtin"
     """Where the rows come from: shipped with the dependencies, files on this machine, or the Hugging Face Hub."""
     name: Word | None = None
-    """builtin: which one, such as digits or tissue."""
+    """builtin: which one; `synthgen tasks` lists them."""
     path: Annotated[str, Field(min_length=1, max_length=4000)] | None = None
-    """files: a file, a folder or a glob; Parquet, JSON lines, CSV, or an image folder. Never a URL."""
+    """files: a file, a folder or a glob. Never a URL."""
     id: Word | None = None
     """hub: owner/name. With files: the Hub dataset that the files are a copy of, for the card."""
     revision: Word | None = None
@@ -42,24 +48,8 @@ class SourceOptions(Options):
     """hub: the configuration (subset) of the dataset."""
     split: Word | dict[Part, Word] | None = None
     """Name of the split to train on, or names for train, validation and heldout; null: the usual names."""
-    columns: dict[Column, Word] = Field(default_factory=dict)
-    """Our column (image, label, mask) to the name it has in the source."""
-    size: Side | tuple[Side, Side] | None = None
-    """Height and width of a row in pixels, or one number for both; null: the size that all images already have."""
-    channels: Literal["grey", "rgb"] | None = None
-    """Convert to grey or RGB; null: as the images are, and RGB where they are mixed."""
-    fit: Literal["resize", "center", "pad", "tile"] = "resize"
-    """How an image gets that size. resize: both sides are scaled, the aspect may change. center: scaled to cover, the
-    middle is kept. pad: scaled to fit inside, the rest is black (in masks: `ignore`, else class 0). tile: not scaled;
-    many crops of that size from each image, at random in train, on a grid without overlap elsewhere."""
     rows: Annotated[int, Field(ge=2, le=10_000_000)] | None = None
-    """At most so many training rows; with tile and built-in crops: exactly so many. null: all."""
-    images: Annotated[int, Field(ge=2, le=10_000_000)] | None = None
-    """Use only so many annotated images besides the held-out ones, before tiling; validation is taken out of them."""
-    classes: Annotated[list[Word], Field(min_length=2, max_length=1000)] | None = None
-    """Names of the classes, in order; null: from the source's features, else the distinct values."""
-    ignore: Annotated[int, Field(ge=1, le=255)] | None = None
-    """The mask value that means "not annotated"."""
+    """At most so many training rows; null: all."""
     license: Word | None = None
     """Licence of the real rows, for the dataset card."""
     origin: Annotated[str, Field(min_length=1, max_length=2000)] | None = None
@@ -84,41 +74,77 @@ class SourceOptions(Options):
             raise ValueError(f"{value!r} is not a dataset of the Hub; write it as owner/name")
         return value
 
-    @field_validator("classes")
-    @classmethod
-    def _are_distinct(cls, classes: list[str] | None) -> list[str] | None:
-        for name in classes or []:
-            if classes and classes.count(name) > 1:
-                raise ValueError(f"{name!r} is named twice; name every class once")
-        return classes
-
     @model_validator(mode="after")
-    def _fit_together(self) -> SourceOptions:
+    def _names_its_place(self) -> Self:
         self._refuse_fields_of_other_kinds()
         if getattr(self, _NEEDED[self.kind]) is None:
             raise ValueError(f"kind {self.kind!r} needs {_NEEDED[self.kind]!r}; set source.{_NEEDED[self.kind]}")
-        if self.size is None and self.fit != "resize":
-            raise ValueError(f"fit {self.fit!r} needs a size; set source.size")
-        if len(set(self.columns.values())) < len(self.columns):
-            raise ValueError("columns name the same column twice; give each its own")
         if isinstance(self.split, dict) and "train" not in self.split:
             raise ValueError("split names no part to train on; add train")
-        if self.ignore is not None and self.classes and self.ignore < len(self.classes):
-            raise ValueError(
-                f"ignore {self.ignore} is also the number of a class; use a number from {len(self.classes)}"
-            )
         return self
 
     def _refuse_fields_of_other_kinds(self) -> None:
         fields = type(self).model_fields
         own = _FIELDS[self.kind]
-        others = set(fields) - {"kind"} if self.kind == "builtin" else _OF_ONE_KIND
+        others = set(fields) - {"kind"} - self._of_builtins if self.kind == "builtin" else _OF_ONE_KIND
         for field in fields:
             given = getattr(self, field) != fields[field].get_default(call_default_factory=True)
             if given and field in others - own:
                 raise ValueError(
                     f"{field!r} does not belong to kind {self.kind!r}; remove it (--set source.{field}=null)"
                 )
+
+
+def refuse_repeats(values: list[str] | None, what: str) -> list[str] | None:
+    """The list itself; a ValueError if it names something twice."""
+    for name in values or []:
+        if values and values.count(name) > 1:
+            raise ValueError(f"{name!r} is named twice; name every {what} once")
+    return values
+
+
+class ImageSourceOptions(SourceOptions):
+    """Images with a class or a mask."""
+
+    _of_builtins: ClassVar[frozenset[str]] = frozenset({"size"})
+
+    path: Annotated[str, Field(min_length=1, max_length=4000)] | None = None
+    """files: a file, a folder or a glob; Parquet, JSON lines, CSV, or an image folder. Never a URL."""
+    columns: dict[Column, Word] = Field(default_factory=dict)
+    """Our column (image, label, mask) to the name it has in the source."""
+    size: Side | tuple[Side, Side] | None = None
+    """Height and width of a row in pixels, or one number for both; null: the size that all images already have."""
+    channels: Literal["grey", "rgb"] | None = None
+    """Convert to grey or RGB; null: as the images are, and RGB where they are mixed."""
+    fit: Literal["resize", "center", "pad", "tile"] = "resize"
+    """How an image gets that size. resize: both sides are scaled, the aspect may change. center: scaled to cover, the
+    middle is kept. pad: scaled to fit inside, the rest is black (in masks: `ignore`, else class 0). tile: not scaled;
+    many crops of that size from each image, at random in train, on a grid without overlap elsewhere."""
+    rows: Annotated[int, Field(ge=2, le=10_000_000)] | None = None
+    """At most so many training rows; with tile and built-in crops: exactly so many. null: all."""
+    images: Annotated[int, Field(ge=2, le=10_000_000)] | None = None
+    """Use only so many annotated images besides the held-out ones, before tiling; validation is taken out of them."""
+    classes: Annotated[list[Word], Field(min_length=2, max_length=1000)] | None = None
+    """Names of the classes, in order; null: from the source's features, else the distinct values."""
+    ignore: Annotated[int, Field(ge=1, le=255)] | None = None
+    """The mask value that means "not annotated"."""
+
+    @field_validator("classes")
+    @classmethod
+    def _are_distinct(cls, classes: list[str] | None) -> list[str] | None:
+        return refuse_repeats(classes, "class")
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if self.size is None and self.fit != "resize":
+            raise ValueError(f"fit {self.fit!r} needs a size; set source.size")
+        if len(set(self.columns.values())) < len(self.columns):
+            raise ValueError("columns name the same column twice; give each its own")
+        if self.ignore is not None and self.classes and self.ignore < len(self.classes):
+            raise ValueError(
+                f"ignore {self.ignore} is also the number of a class; use a number from {len(self.classes)}"
+            )
+        return self
 
     @property
     def height_width(self) -> tuple[int, int] | None:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from ..errors import UserError
 from .classes import clean_label
-from .options import SourceOptions
+from .options import ImageSourceOptions
 from .pictures import decode_image, decode_mask
 from .rows import BadRow, Faults, Row, Target
 from .sizing import Shape, fit_picture
@@ -39,7 +39,7 @@ class Picture:
 
 
 def read_pictures(
-    rows: Iterable[Row], part: str, options: SourceOptions, target: Target, faults: Faults
+    rows: Iterable[Row], part: str, options: ImageSourceOptions, target: Target, faults: Faults
 ) -> tuple[list[Picture], int]:
     """The good rows of a part and the number of all; the bad ones are added to `faults`."""
     pictures: list[Picture] = []
@@ -70,7 +70,7 @@ def decode_row(row: Row, channels: str | None, target: Target) -> tuple[Image.Im
     return image, mask
 
 
-def _read(row: Row, part: str, options: SourceOptions, target: Target) -> Picture:
+def _read(row: Row, part: str, options: ImageSourceOptions, target: Target) -> Picture:
     image, mask = decode_row(row, options.channels, target)
     label = clean_label(row.target) if mask is None else None
     shape = (image.height, image.width)

@@ -3,7 +3,7 @@
 The held-out rows are settled first, by a fixed number and against all other rows, so that no recipe's seed can choose
 what it is measured on; nothing after that looks at them.
 
-    split = split_rows(part, strata, digests, SourceOptions(...), seed=0)
+    split = split_rows(part, strata, digests, options, seed=0, rows=options.rows)
     split.part      # object (N,): "train", "validation", "heldout" or "" for rows that are not used
 """
 
@@ -37,11 +37,19 @@ def seeded(seed: int, stream: int = 0) -> np.random.Generator:
 
 
 def split_rows(
-    part: np.ndarray, strata: np.ndarray, digests: Sequence[bytes], options: SourceOptions, seed: int
+    part: np.ndarray,
+    strata: np.ndarray,
+    digests: Sequence[bytes],
+    options: SourceOptions,
+    seed: int,
+    *,
+    images: int | None = None,
+    rows: int | None = None,
 ) -> Split:
     """Settle the part of every row.
 
-    part: object (N,), the source's own parts. strata: int (N,), classes to keep in proportion. digests: of the pixels.
+    part: object (N,), the source's own parts. strata: int (N,), classes to keep in proportion. digests: of the values.
+    images: use so many besides the held-out ones, validation among them. rows: so many to train on.
     """
     part = part.copy()
     said: list[str] = []
@@ -53,8 +61,8 @@ def split_rows(
         said.append(f"held-out is {options.heldout:.0%} of the rows, by class, chosen with a fixed number")
     own_validation = "validation" in part
     notes += _drop_copies(part, digests, "heldout", ("train", "validation"))
-    if options.images is not None:
-        notes += _keep(part, strata, options.images, seeded(seed, IMAGES_STREAM), "images")
+    if images is not None:
+        notes += _keep(part, strata, images, seeded(seed, IMAGES_STREAM), "images")
     if own_validation:
         said.append("validation is the source's own")
     else:
@@ -62,8 +70,8 @@ def split_rows(
         _carve(part, strata, "validation", count, VALIDATION_SEED)
         said.append(f"validation is {options.validation:.0%} of the other rows ({VALIDATION_ROWS} at most), likewise")
     notes += _drop_copies(part, digests, "validation", ("train",))
-    if options.rows is not None and options.fit != "tile":
-        notes += _keep(part, strata, options.rows, seeded(seed, ROWS_STREAM), "rows")
+    if rows is not None:
+        notes += _keep(part, strata, rows, seeded(seed, ROWS_STREAM), "rows")
     _refuse_empty(part)
     return Split(part, "; ".join(said), tuple(notes))
 

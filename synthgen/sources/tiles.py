@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .options import SourceOptions
+from .options import ImageSourceOptions
 from .reading import Picture, decode_row
 from .rows import Target
 from .sizing import Shape, count_tiles, cut, grid_positions, spread_positions
@@ -16,7 +16,7 @@ CANDIDATES = 2  # of so many random tiles the one with more classes is taken
 
 
 def cut_tiles(
-    pictures: list[Picture], options: SourceOptions, target: Target, generator: np.random.Generator | None
+    pictures: list[Picture], options: ImageSourceOptions, target: Target, generator: np.random.Generator | None
 ) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:
     """Tiles of the images and of their masks, and the number of the picture that each comes from.
 

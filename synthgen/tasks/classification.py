@@ -13,7 +13,7 @@ from ..judges.classifier import fit_classifier_judge
 from ..labels.class_mix import build_class_mix
 from ..labels.options import ClassConditionOptions
 from ..networks.unet import SmallUNet, UNetOptions, build_unet
-from ..sources import describe_source, load_labelled_images
+from ..sources import ImageSourceOptions, describe_source, load_labelled_images
 from ..task import Task
 from ..types import Columns, Data
 
@@ -55,6 +55,7 @@ TASK = Task(
     extra="images",
     requires=("sklearn", "scipy"),
     builtins={"digits": "scikit-learn's 1,797 handwritten digits, 8×8 grey"},
+    source_options=ImageSourceOptions,
     model_options=UNetOptions,
     condition_options=ClassConditionOptions,
     hub_tags={"task_categories": ["image-classification"]},
@@ -73,4 +74,5 @@ TASK = Task(
     draw=draw_rows,
     legend=lambda data: [],
     classes_of=find_classes,
+    augmentations=("flip", "turn", "shift", "warp"),
 )

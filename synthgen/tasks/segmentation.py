@@ -21,7 +21,7 @@ from ..labels.masks import build_masks
 from ..labels.objects import annotate_masks
 from ..labels.options import MaskConditionOptions
 from ..networks.unet import MaskedUNetOptions, SmallUNet, build_unet
-from ..sources import describe_source, load_masked_images
+from ..sources import ImageSourceOptions, describe_source, load_masked_images
 from ..task import Task
 from ..types import Columns, Data, LabelGenerator, thin_rows
 
@@ -96,6 +96,7 @@ TASK = Task(
     extra="images",
     requires=("skimage", "scipy", "pycocotools"),
     builtins={"tissue": "stained tissue, 64×64 crops of scikit-image's immunohistochemistry photograph"},
+    source_options=ImageSourceOptions,
     model_options=MaskedUNetOptions,
     condition_options=MaskConditionOptions,
     hub_tags={"task_categories": ["image-segmentation"], "task_ids": ["semantic-segmentation"]},
@@ -115,4 +116,5 @@ TASK = Task(
     legend=name_colours,
     classes_of=find_classes,
     formats=("coco",),
+    augmentations=("flip", "turn", "shift", "warp"),
 )

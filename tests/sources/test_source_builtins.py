@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from synthgen.errors import UserError
-from synthgen.sources import SourceOptions, describe_source, load_labelled_images, load_masked_images
+from synthgen.sources import ImageSourceOptions, describe_source, load_labelled_images, load_masked_images
 from synthgen.sources.sizing import turn
 from synthgen.sources.tissue import HELDOUT, TRAIN, VALIDATION, label_colours, read_photograph
 
 
-def builtin(name: str, **fields: object) -> SourceOptions:
-    return SourceOptions.model_validate({"kind": "builtin", "name": name, **fields})
+def builtin(name: str, **fields: object) -> ImageSourceOptions:
+    return ImageSourceOptions.model_validate({"kind": "builtin", "name": name, **fields})
 
 
 def test_digits_are_split_60_to_40_by_class() -> None:

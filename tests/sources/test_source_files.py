@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from synthgen.errors import UserError
-from synthgen.sources import SourceOptions, describe_source, load_labelled_images, load_masked_images
+from synthgen.sources import ImageSourceOptions, describe_source, load_labelled_images, load_masked_images
 
 
-def files(path: Path | str, **fields: Any) -> SourceOptions:
-    return SourceOptions.model_validate({"kind": "files", "path": str(path), **fields})
+def files(path: Path | str, **fields: Any) -> ImageSourceOptions:
+    return ImageSourceOptions.model_validate({"kind": "files", "path": str(path), **fields})
 
 
 def counts(data: Any) -> list[int]:

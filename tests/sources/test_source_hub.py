@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from synthgen.errors import UserError
-from synthgen.sources import SourceOptions, describe_source, load_labelled_images, load_masked_images
+from synthgen.sources import ImageSourceOptions, describe_source, load_labelled_images, load_masked_images
 
 
 @pytest.fixture
@@ -26,8 +26,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def hub(**fields: Any) -> SourceOptions:
-    return SourceOptions.model_validate({"kind": "hub", "id": "owner/name", **fields})
+def hub(**fields: Any) -> ImageSourceOptions:
+    return ImageSourceOptions.model_validate({"kind": "hub", "id": "owner/name", **fields})
 
 
 def test_splits_features_and_pixels(here: Path, labelled: Any, make_noise: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from synthgen.sources import SourceOptions
+from synthgen.sources import ImageSourceOptions
 
 GOOD = [
     {"kind": "builtin", "name": "digits"},
@@ -63,20 +63,20 @@ BAD = [
 
 @pytest.mark.parametrize("fields", GOOD)
 def test_good_options_survive_being_written_and_read(fields: dict[str, Any]) -> None:
-    options = SourceOptions(**fields)
-    assert SourceOptions(**options.model_dump(mode="json")) == options
+    options = ImageSourceOptions(**fields)
+    assert ImageSourceOptions(**options.model_dump(mode="json")) == options
 
 
 @pytest.mark.parametrize(("fields", "named"), BAD)
 def test_bad_options_are_refused_and_named(fields: dict[str, Any], named: str) -> None:
     with pytest.raises(ValidationError) as caught:
-        SourceOptions(**fields)
+        ImageSourceOptions(**fields)
     assert caught.value.error_count() <= 2
     assert named in str(caught.value)
 
 
 def test_every_field_is_described() -> None:
-    schema = SourceOptions.model_json_schema()["properties"]
+    schema = ImageSourceOptions.model_json_schema()["properties"]
     assert [name for name, field in schema.items() if not field.get("description")] == []
 
 
@@ -86,6 +86,6 @@ def test_options_and_the_package_load_nothing_heavy() -> None:
 
 
 def test_one_number_is_both_sides() -> None:
-    assert SourceOptions(kind="files", path="x", size=12).height_width == (12, 12)
-    assert SourceOptions(kind="files", path="x", size=(12, 20)).height_width == (12, 20)
-    assert SourceOptions(kind="files", path="x").height_width is None
+    assert ImageSourceOptions(kind="files", path="x", size=12).height_width == (12, 12)
+    assert ImageSourceOptions(kind="files", path="x", size=(12, 20)).height_width == (12, 20)
+    assert ImageSourceOptions(kind="files", path="x").height_width is None

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthgen.errors import UserError
-from synthgen.sources import SourceOptions
+from synthgen.sources import ImageSourceOptions
 from synthgen.sources.splits import choose_rows, rarest_class, seeded, share_out, split_rows
 
 
@@ -14,8 +14,8 @@ def names(count: int) -> list[bytes]:
     return [str(number).encode() for number in range(count)]
 
 
-def options(**fields: object) -> SourceOptions:
-    return SourceOptions.model_validate({"kind": "files", "path": "x", **fields})
+def options(**fields: object) -> ImageSourceOptions:
+    return ImageSourceOptions.model_validate({"kind": "files", "path": "x", **fields})
 
 
 def all_train(count: int) -> np.ndarray:
@@ -44,7 +44,7 @@ def test_chosen_rows_keep_classes_in_proportion_and_leave_one() -> None:
 
 def test_held_out_rows_do_not_depend_on_the_seed() -> None:
     strata = np.arange(200) % 5
-    one, two = (split_rows(all_train(200), strata, names(200), options(rows=50), seed=seed).part for seed in (1, 2))
+    one, two = (split_rows(all_train(200), strata, names(200), options(), seed=seed, rows=50).part for seed in (1, 2))
     assert ((one == "heldout") == (two == "heldout")).all()
     assert ((one == "validation") == (two == "validation")).all()
     assert ((one == "train") != (two == "train")).any()
@@ -77,19 +77,19 @@ def test_held_out_rows_are_compared_with_images_that_are_not_used() -> None:
     digests = [*names(10), b"3", b"new"]
     part = np.array(["train"] * 10 + ["heldout"] * 2, dtype=object)
     for seed in range(5):
-        split = split_rows(part, np.zeros(12, int), digests, options(images=2), seed=seed)
+        split = split_rows(part, np.zeros(12, int), digests, options(), seed=seed, images=2)
         assert list(split.part[10:]) == ["", "heldout"]
 
 
 def test_images_caps_what_is_used_and_validation_comes_out_of_it() -> None:
-    split = split_rows(all_train(100), np.zeros(100, int), names(100), options(images=10), seed=0)
+    split = split_rows(all_train(100), np.zeros(100, int), names(100), options(), seed=0, images=10)
     assert [(split.part == part).sum() for part in ("train", "validation", "heldout")] == [9, 1, 20]
     assert "10 of 80 images are used" in " ".join(split.notes)
 
 
 def test_fewer_rows_than_classes_are_refused() -> None:
     with pytest.raises(UserError, match=r"source\.rows: 3 is fewer than the 5 classes"):
-        split_rows(all_train(100), np.arange(100) % 5, names(100), options(rows=3), seed=0)
+        split_rows(all_train(100), np.arange(100) % 5, names(100), options(), seed=0, rows=3)
 
 
 @pytest.mark.parametrize("count", [1, 2])

@@ -14,7 +14,7 @@ from PIL import Image
 from synthgen import task as tasks
 from synthgen.export.parquet import rows_to_table
 from synthgen.options import Options
-from synthgen.sources.options import SourceOptions
+from synthgen.sources.options import ImageSourceOptions
 from synthgen.types import Codec, Columns, Data, LabelGenerator, count_rows, take_rows
 
 ROWS = 48  # real rows of each part that are used here; more would only take longer
@@ -32,7 +32,7 @@ class Case:
 @pytest.fixture(scope="module", params=tasks.names())
 def case(request: Any, tmp_path_factory: Any) -> Case:
     task = tasks.find(request.param)
-    whole = task.load(SourceOptions(kind="builtin", name=next(iter(task.builtins))), 0)
+    whole = task.load(ImageSourceOptions(kind="builtin", name=next(iter(task.builtins))), 0)
     parts = {part: take_rows(getattr(whole, part), slice(0, ROWS)) for part in ("train", "validation", "heldout")}
     data = replace(whole, **parts)
     codec = task.codec(data, task.model_options())
@@ -57,7 +57,7 @@ def test_real_rows_come_in_three_parts_and_repeat(case):
     for part in (case.data.train, case.data.validation, case.data.heldout):
         assert part.keys() == case.data.train.keys() and len({len(values) for values in part.values()}) == 1
         assert count_rows(part) > 0
-    again = case.task.load(SourceOptions(kind="builtin", name=next(iter(case.task.builtins))), 0)
+    again = case.task.load(ImageSourceOptions(kind="builtin", name=next(iter(case.task.builtins))), 0)
     assert same(take_rows(again.train, slice(0, ROWS)), case.data.train)
     origin = case.data.origin
     assert all((origin.name, origin.license, origin.citation, origin.labels, origin.splits))

@@ -1,0 +1,149 @@
+"""A small transformer denoiser for rows that are sequences: steps of a time series, points of an ordered cloud.
+
+Neighbouring elements are folded into tokens, as pixels are into patches (Peebles & Xie 2023, "DiT"), so that attention
+runs over a few dozen tokens. What is known of single elements (events, a history, a part) enters with them; what is
+known of the whole row (noise level, class, numbers) scales and gates every block.
+
+    net = TokenDenoiser(length=100, channels=6, patch=4, classes=4, elements=3)
+    x_hat = net(x, sigma, {"label": label, "elements": elements})
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import torch
+import torch.nn.functional as F
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from pydantic import Field
+from torch import nn
+
+from ..options import Options
+from ..types import Condition
+from .preconditioning import Teller, precondition
+
+HEAD = 32  # channels of an attention head
+FEW_TOKENS = 32  # what `patch: null` aims at, at least
+
+
+class TokenOptions(Options):
+    """The shape of a small transformer over tokens."""
+
+    base: Literal[None] = None
+    """A pretrained model to start from; this version trains from scratch only: null."""
+    patch: int | None = Field(None, ge=1, le=64)
+    """Elements (steps, points) in a token; null: 1 up to 32 steps, else the power of two that leaves about 32 tokens;
+    8 points. Larger is faster."""
+    width: Annotated[int, Field(ge=32, le=4096, multiple_of=32)] = 128
+    """Channels of a token."""
+    depth: int = Field(4, ge=1, le=48)
+    """Blocks of attention and feed-forward."""
+
+
+def choose_patch(length: int) -> int:
+    """The largest power of two that leaves at least 32 tokens; 1 for short rows."""
+    patch = 1
+    while length // (2 * patch) >= FEW_TOKENS:
+        patch *= 2
+    return patch
+
+
+def build_tokens(
+    shape: tuple[int, int], options: TokenOptions, *, classes: int, elements: int = 0, numbers: int = 0
+) -> TokenDenoiser:
+    """The denoiser of rows of `shape` (L, C); `elements` channels are known of each element, `numbers` of the row."""
+    length, channels = shape
+    return TokenDenoiser(
+        length=length,
+        channels=channels,
+        patch=options.patch or choose_patch(length),
+        width=options.width,
+        depth=options.depth,
+        classes=classes,
+        elements=elements,
+        numbers=numbers,
+    )
+
+
+class TokenDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
+    """Pre-normalised blocks; each is scaled and gated by what the net is told of the row."""
+
+    config_name = "config.json"
+
+    @register_to_config
+    def __init__(
+        self,
+        length: int = 100,
+        channels: int = 1,
+        patch: int = 4,
+        width: int = 128,
+        depth: int = 4,
+        classes: int = 0,
+        elements: int = 0,
+        numbers: int = 0,
+    ) -> None:
+        super().__init__()
+        tokens = -(-length // patch)
+        self.told = Teller(width, classes, numbers, "vector", augmented=False)
+        self.enter = nn.Linear(patch * (channels + elements), width)
+        self.position = nn.Parameter(0.02 * torch.randn(1, tokens, width))
+        self.blocks = nn.ModuleList([Block(width) for _ in range(depth)])
+        self.modulate = nn.Linear(width, width)
+        self.leave = nn.Linear(width, patch * channels)
+        for layer in (self.modulate, self.leave):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        return self.config.length, self.config.channels
+
+    def forward(
+        self, x: torch.Tensor, sigma: torch.Tensor, condition: Condition, keep: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """x̂ (B, L, C) of x_σ (B, L, C) at σ (B,); rows where `keep` is False are not told their condition."""
+        return precondition(lambda scaled: self._inner(scaled, sigma, condition, keep), x, sigma, self.dtype)
+
+    def _inner(self, x: torch.Tensor, sigma: torch.Tensor, condition: Condition, keep: torch.Tensor | None) -> Any:
+        told = self.told(sigma, condition, keep, x.dtype)
+        if self.config.elements:
+            known = condition["elements"].to(x.dtype)
+            x = torch.cat([x, known if keep is None else known * keep.view(-1, 1, 1)], 2)
+        rows, length, patch = len(x), x.shape[1], self.config.patch
+        if -length % patch:
+            x = F.pad(x.mT, (0, -length % patch), mode="replicate").mT
+        h = self.enter(x.reshape(rows, -1, patch * x.shape[2])) + self.position
+        for block in self.blocks:
+            h = block(h, told)
+        h = normalise(h) * (1 + self.modulate(told))[:, None]
+        return self.leave(h).reshape(rows, -1, self.config.channels)[:, :length]
+
+
+def normalise(x: torch.Tensor) -> torch.Tensor:
+    """Root-mean-square normalisation of the last axis, without weights (Zhang & Sennrich 2019)."""
+    return F.rms_norm(x, x.shape[-1:])
+
+
+class Block(nn.Module):
+    """Self-attention and a feed-forward layer, both scaled and gated by the row's embedding (adaLN-Zero of DiT)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.heads = width // HEAD
+        self.qkv, self.out = nn.Linear(width, 3 * width, bias=False), nn.Linear(width, width, bias=False)
+        self.up, self.down = nn.Linear(width, 4 * width, bias=False), nn.Linear(4 * width, width, bias=False)
+        self.modulate = nn.Linear(width, 4 * width)
+        nn.init.zeros_(self.modulate.weight)
+        nn.init.zeros_(self.modulate.bias)
+
+    def forward(self, x: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
+        scale1, gate1, scale2, gate2 = self.modulate(told)[:, None].chunk(4, 2)
+        x = x + (0.1 + gate1) * self._attend(normalise(x) * (1 + scale1))
+        return x + (0.1 + gate2) * self.down(F.silu(self.up(normalise(x) * (1 + scale2))))
+
+    def _attend(self, x: torch.Tensor) -> torch.Tensor:
+        rows, tokens, width = x.shape
+        q, k, v = self.qkv(x).reshape(rows, tokens, 3, self.heads, HEAD).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(normalise(q), normalise(k), v)
+        return self.out(mixed.transpose(1, 2).reshape(rows, tokens, width))
