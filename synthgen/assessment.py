@@ -124,7 +124,10 @@ def _privacy(maker: Maker, synthetic: Columns, membership: bool, seed: int) -> d
     data, sampler = maker.data, maker.sampler
     codec = sampler.codec
     train, heldout, made = (codec.describe(rows) for rows in (data.train, data.heldout, synthetic))
-    found: dict[str, Any] = dict(measure_privacy(train, heldout, made, seed=seed, note=data.origin.splits))
+    labels = (data.heldout["label"], synthetic["label"]) if "label" in synthetic else None
+    found: dict[str, Any] = dict(
+        measure_privacy(train, heldout, made, seed=seed, labels=labels, note=data.origin.splits)
+    )
     if membership:
         losses = [
             denoising_losses(sampler.net, codec, _thin(rows, MEMBERS, seed), seed, sampler.device).numpy()

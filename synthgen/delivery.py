@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from .evaluation.findings import state_findings
 from .evaluation.pictures import contact_sheet
 from .evaluation.report import plain, write_report
 from .export.card import write_card
-from .export.coco import write_coco
+from .export.options import Facts
 from .export.parquet import ShardedWriter, read_batches, write_table
 from .hardware import look
 from .harvest import Harvest
@@ -37,6 +38,8 @@ from .task import Task
 from .types import Columns, Data, count_rows, take_rows
 
 SPLIT = "train"
+CONFIGS = ("scenes",)  # formats that `load_dataset` reads
+FORMAT_ROWS = 250  # in memory at once while another format is written
 SHEET_ROWS = 24  # pictures of each kind on the contact sheet and in the report
 REJECTED_ROWS = 8  # pictures of each reason
 
@@ -53,8 +56,9 @@ def deliver(
     shutil.rmtree(folder, ignore_errors=True)
     features = harvest.maker.features()
     files = _write_rows(folder, recipe, harvest)
-    if "coco" in recipe.export.formats:
-        _write_coco(folder, files, recipe, data)
+    facts = Facts(recipe.name, SPLIT, recipe.seed, recipe.export.license or data.origin.license)
+    for name in recipe.export.formats:
+        task.formats[name](folder, _exported(files), data, recipe.conditions, facts)
     _write_rejections(place, harvest)
     pictures = _pictures(place, task, data, harvest)
     (folder / "assets").mkdir()
@@ -70,6 +74,7 @@ def deliver(
         description=recipe.description, features=features, origin=data.origin, hub_tags=task.hub_tags,
         license=recipe.export.license,
         tags=recipe.export.tags, split_sizes={SPLIT: _sizes(files)}, picture="assets/preview.png",
+        configs=[name for name in CONFIGS if name in recipe.export.formats],
     )  # fmt: skip
     write_report(place.path / "report.html", report, pictures, recipe.yaml())
     replace_folder(folder, place.dataset)
@@ -105,16 +110,10 @@ def _write_rows(folder: Path, recipe: Recipe, harvest: Harvest) -> list[Path]:
     return writer.close()
 
 
-def _write_coco(folder: Path, files: list[Path], recipe: Recipe, data: Data) -> None:
-    def rows() -> Any:
-        for path in files:
-            for batch in read_batches(path, ["image", "mask"]):
-                for row in batch.to_pylist():
-                    yield {"image": row["image"]["bytes"], "mask": row["mask"]["bytes"]}
-
-    info = {"description": f"synthetic dataset {recipe.name}, made with synthgen"}
-    license = recipe.export.license or data.origin.license
-    write_coco(folder / "coco", rows(), data.classes, split=SPLIT, ignore=data.ignore, info=info, license=license)
+def _exported(files: list[Path]) -> Iterator[dict[str, list[Any]]]:
+    for path in files:
+        for batch in read_batches(path, batch_size=FORMAT_ROWS):
+            yield batch.to_pydict()
 
 
 def _write_rejections(place: RunFolder, harvest: Harvest) -> None:

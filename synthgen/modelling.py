@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from .errors import UserError
-from .evaluation.privacy import nearest_distances
+from .evaluation.privacy import nearest_distances, nearness
 from .progress import Progress
 from .recipe import Recipe
 from .run_folder import RunFolder
@@ -32,6 +32,7 @@ from .training.loop import train
 from .types import Codec, Columns, Data, LabelGenerator
 
 LOOK_ROWS = 64  # samples drawn at each look during the training
+FEW_ROWS = 100  # of validation
 HISTORY = "training.json"
 WEIGHTS = Path("denoiser") / "diffusion_pytorch_model.safetensors"
 
@@ -58,7 +59,11 @@ def _train(
     descriptors: np.ndarray, progress: Progress, net: nn.Module,
 ) -> None:  # fmt: skip
     conditions = labels.draw(np.arange(LOOK_ROWS))
-    usual = float(np.median(nearest_distances(codec.describe(data.validation), descriptors, k=1)))
+    usual = nearest_distances(codec.describe(data.validation), descriptors, k=1)[:, 0]
+    usual_labels = data.validation.get("label")
+    if len(usual) < FEW_ROWS:  # too few to tell what is usual: training rows, each against the others, tell it too
+        usual = np.concatenate([usual, nearest_distances(descriptors, descriptors, k=2)[:, 1]])
+        usual_labels = None if usual_labels is None else np.concatenate([usual_labels, data.train["label"]])
     told = [0.0]
 
     def look(current: nn.Module, step: int) -> float | None:
@@ -66,9 +71,8 @@ def _train(
         rows = _copy(current, torch.device("cpu"))
         drawn = Sampler(rows, codec, recipe.sample, recipe.seed).sample(conditions, np.arange(LOOK_ROWS))
         _keep_look(place, step, drawn)
-        if usual == 0:
-            return None
-        return float(np.median(nearest_distances(codec.describe(drawn), descriptors, k=1))) / usual
+        near = nearest_distances(codec.describe(drawn), descriptors, k=1)[:, 0]
+        return nearness(near, usual, drawn.get("label"), usual_labels)
 
     def tell(share: float, text: str) -> None:
         place.log("training", share=round(share, 4), text=text)

@@ -9,8 +9,8 @@ A task knows what its rows are. It does not know the order of the stages, nor wh
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module, util
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,10 @@ from typing import Any
 from .errors import UserError
 from .options import ConditionOptions, Options
 from .types import Columns, Condition, Data, Judge, LabelGenerator, Learner
+
+Batches = Iterator[dict[str, list[Any]]]  # exported rows, some hundred at a time
+WriteFormat = Callable[[Path, Batches, Data, Any, Any], None]
+"""(dataset folder, rows, data, condition options, facts about the run): write the rows in another format as well."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +50,14 @@ class Task:
     fit_judge: Callable[[Data, int, Path | None], Judge]  # (data, seed, folder): read from the folder if it is there
     learner: Callable[[Data], Learner]
     features: Callable[[Data], Any]  # datasets.Features of a row, without provenance
-    encode: Callable[[Columns, Data], dict[str, list[Any]]]  # rows as the Features want them (images as PNG bytes)
+    encode: Callable[[Columns, Data], dict[str, Any]]  # rows as the Features want them (images as PNG bytes)
     decode: Callable[[dict[str, list[Any]], Data], Columns]  # and back, for evaluation
     draw: Callable[[Columns, Data], list[Any]]  # one PIL picture a row, as a person would want to see it
     legend: Callable[[Data], list[tuple[str, tuple[int, int, int]]]]  # (class, colour) of the pictures; may be empty
     classes_of: Callable[
         [Columns, Data], Any
     ]  # bool (N, K): which classes a row holds, for per-class tables and quotas
-    formats: tuple[str, ...] = ()  # of `export.formats`, those that its rows can be written in
+    formats: Mapping[str, WriteFormat] = field(default_factory=dict)  # of `export.formats`, those it can be written in
     augmentations: tuple[str, ...] = ()  # of `train.augment`, those that `augment` knows
     compare: Callable[[Columns, Columns, Data, int], dict[str, Any]] | None = None
     """(held-out rows, synthetic rows, data, seed): what is to be measured of such rows beside the general fidelity."""

@@ -41,6 +41,7 @@ def write_card(
     license: str | None = None,
     tags: Sequence[str] = (),
     picture: str | None = None,
+    configs: Sequence[str] = (),
     reproduce: str = "synthgen run recipe.yaml",
 ) -> None:
     """Writes README.md at `path`, whole or not at all.
@@ -48,9 +49,9 @@ def write_card(
     `split_sizes`: {split: {num_examples, num_bytes}}, whose files are data/<split>-*.parquet. `hub_tags`:
     task_categories and the like. `license`: None means that of the real rows. `picture`: address relative to the card.
     report["findings"], where there are any, are [{kind: good | note | miss, text}]: all but the good stand under
-    "Limits" word for word.
+    "Limits" word for word. `configs`: further configurations beside the rows.
     """
-    header = card_header(recipe_name, features, split_sizes, hub_tags, license or origin.license, tags)
+    header = card_header(recipe_name, features, split_sizes, hub_tags, license or origin.license, tags, configs)
     sections = (
         _opening(report, recipe_name, description, split_sizes, picture),
         _what_it_is(origin),

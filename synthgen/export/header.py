@@ -37,14 +37,18 @@ def card_header(
     hub_tags: Mapping[str, Any],
     license: str,
     tags: Sequence[str],
+    others: Sequence[str] = (),
 ) -> DatasetCardData:
-    """The metadata that the Hub and `datasets` read: licence, tags, size, features, splits and files."""
+    """The metadata that the Hub and `datasets` read: licence, tags, size, features, splits and files.
+
+    `others`: further configurations, whose files are <name>/<split>-*.parquet.
+    """
     known = hub_tags.get("tags") or []
     merged = list(dict.fromkeys([*TAGS, *([known] if isinstance(known, str) else known), *tags]))
-    others = {key: value for key, value in hub_tags.items() if key != "tags"}
+    rest = {key: value for key, value in hub_tags.items() if key != "tags"}
     fields: dict[str, Any] = {
         **hub_license(license),
-        **others,
+        **rest,
         "pretty_name": name,
         "size_categories": [size_category(sum(size["num_examples"] for size in sizes.values()))],
         "tags": merged,
@@ -54,8 +58,12 @@ def card_header(
     for split, size in sizes.items():
         infos.add(SplitInfo(name=split, num_examples=size["num_examples"], num_bytes=size.get("num_bytes", 0)))
     DatasetInfosDict({"default": DatasetInfo(features=features, splits=infos)}).to_dataset_card_data(data)
-    files = [{"split": split, "path": f"data/{split}-*"} for split in sizes]
-    MetadataConfigs({"default": {"data_files": files}}).to_dataset_card_data(data)
+    configs: dict[str, dict[str, Any]] = {
+        name: {"data_files": [{"split": split, "path": f"{folder}/{split}-*"} for split in sizes]}
+        for name, folder in (("default", "data"), *((other, other) for other in others))
+    }
+    configs["default"] |= {"default": True} if others else {}
+    MetadataConfigs(configs).to_dataset_card_data(data)
     return data
 
 

@@ -5,6 +5,7 @@ Knows no task and no file.
     ExportOptions(formats=["coco"], license="cc-by-4.0")
 """
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -15,8 +16,10 @@ Tag = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[A-Za-z0-9][A
 
 
 class ExportOptions(Options):
-    formats: list[Literal["coco"]] = Field(default_factory=list, max_length=8)
-    """Further formats to write beside the Parquet files; coco: images and instance annotations in dataset/coco/."""
+    formats: list[Literal["coco", "scenes"]] = Field(default_factory=list, max_length=8)
+    """Further formats to write beside the Parquet files; coco (segmentation): images and instance annotations
+    in dataset/coco/; scenes (shapes3d): several objects on a ground plane, with camera, depth and instance maps, as the
+    configuration `scenes` of the dataset."""
 
     license: str | None = Field(None, min_length=1, max_length=120)
     """Licence of the dataset, as the Hub spells it (such as cc-by-4.0); null: the licence of the real rows."""
@@ -29,3 +32,13 @@ class ExportOptions(Options):
 
     push: Literal[None] = None
     """A repository on the Hugging Face Hub to push to; this version does not push: null."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a writer of another format has to know of the run."""
+
+    recipe: str
+    split: str
+    seed: int
+    license: str

@@ -50,14 +50,29 @@ def provenance_feature(gates: tuple[str, ...]) -> dict[str, Any]:
     return {**fields, "scores": {gate: datasets.Value("float32") for gate in gates}} if gates else fields
 
 
+def fixed_lists(values: np.ndarray) -> pa.Array:
+    """(N, A, …) as N lists of A lists …, without a Python object a number."""
+    array = pa.array(np.ascontiguousarray(values).reshape(-1))
+    for size in reversed(values.shape[1:]):
+        array = pa.FixedSizeListArray.from_arrays(array, size)
+    return array
+
+
 def rows_to_table(columns: dict[str, Any], features: datasets.Features, internal: dict[str, pa.Array]) -> pa.Table:
-    """An Arrow table of encoded columns with the features in its metadata, and `internal` columns behind them."""
+    """An Arrow table of encoded columns with the features in its metadata, and `internal` columns behind them.
+
+    `columns`: lists of values, or Arrow arrays.
+    """
     schema = features.arrow_schema
-    arrays = [pa.array(columns[name], schema.field(name).type) for name in schema.names]
+    arrays = [_as_type(columns[name], schema.field(name).type) for name in schema.names]
     for name, values in internal.items():
         schema = schema.append(pa.field(name, values.type))
         arrays.append(values)
     return pa.Table.from_arrays(arrays, schema=schema.with_metadata(features.arrow_schema.metadata))
+
+
+def _as_type(values: Any, wanted: pa.DataType) -> pa.Array:
+    return values.cast(wanted) if isinstance(values, pa.Array) else pa.array(values, wanted)
 
 
 def write_table(path: Path, table: pa.Table) -> bytes:

@@ -12,14 +12,37 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .options import ImageSourceOptions
+from .series_options import SeriesSourceOptions
+from .shape_options import ShapeSourceOptions
 
 if TYPE_CHECKING:
     from .describe import describe_source
     from .images import load_labelled_images, load_masked_images
+    from .series import describe_series, load_series
+    from .shapes import describe_shapes, load_shapes
 
-__all__ = ["ImageSourceOptions", "describe_source", "load_labelled_images", "load_masked_images"]
+__all__ = [
+    "ImageSourceOptions",
+    "SeriesSourceOptions",
+    "ShapeSourceOptions",
+    "describe_series",
+    "describe_shapes",
+    "describe_source",
+    "load_labelled_images",
+    "load_masked_images",
+    "load_series",
+    "load_shapes",
+]
 
-_MODULES = {"describe_source": "describe", "load_labelled_images": "images", "load_masked_images": "images"}
+_MODULES = {
+    "describe_source": "describe",
+    "load_labelled_images": "images",
+    "load_masked_images": "images",
+    "describe_series": "series",
+    "load_series": "series",
+    "describe_shapes": "shapes",
+    "load_shapes": "shapes",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import UserError
 from . import folders
 from .files import target_columns
-from .options import ImageSourceOptions
+from .options import ImageSourceOptions, SourceOptions
 from .rows import Opened, Row, Target
 from .tables import check_columns, make_row
 
@@ -53,7 +53,7 @@ def describe_hub(options: ImageSourceOptions, target: Target) -> str:
     return f"{options.id} of the Hugging Face Hub: {counts}"
 
 
-def _load_parts(options: ImageSourceOptions) -> dict[str, Any]:
+def _load_parts(options: SourceOptions) -> dict[str, Any]:
     """Our parts -> `datasets.Dataset` with images left encoded."""
     datasets = _import_datasets()
     given = {"train": options.split} if isinstance(options.split, str) else options.split
@@ -67,7 +67,7 @@ def _load_parts(options: ImageSourceOptions) -> dict[str, Any]:
     return {name: _leave_encoded(part, datasets) for name, part in parts.items()}
 
 
-def _usual_parts(loaded: Any, options: ImageSourceOptions) -> dict[str, Any]:
+def _usual_parts(loaded: Any, options: SourceOptions) -> dict[str, Any]:
     parts: dict[str, Any] = {}
     for name in loaded:
         part = folders.find_part(name, folders.USUAL_NAMES)
@@ -102,7 +102,7 @@ def _class_names(features: Any, column: str) -> tuple[str, ...] | None:
     return tuple(names) if names else None
 
 
-def _license(options: ImageSourceOptions, train: Any, ask: bool) -> str:
+def _license(options: SourceOptions, train: Any, ask: bool) -> str:
     """From the dataset's own record, else from its page on the Hub, if there is one to ask."""
     if train.info.license or not ask:
         return str(train.info.license or "unknown")
@@ -126,7 +126,7 @@ def _import_datasets() -> Any:
     return datasets
 
 
-def _unreachable(options: ImageSourceOptions, error: Exception) -> UserError:
+def _unreachable(options: SourceOptions, error: Exception) -> UserError:
     words = (str(error).splitlines() or [""])[0][:200]
     place = f"{options.id!r}" + (f" at revision {options.revision!r}" if options.revision else "")
     return UserError(

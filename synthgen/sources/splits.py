@@ -137,7 +137,7 @@ def _drop_copies(part: np.ndarray, digests: Sequence[bytes], name: str, others: 
     part[copies] = ""
     word = "row was" if len(copies) == 1 else "rows were"
     there = " or ".join(others)
-    return [f"{len(copies)} {name} {word} left out: the same pixels are in {there}"]
+    return [f"{len(copies)} {name} {word} left out: the same values are in {there}"]
 
 
 def _refuse_empty(part: np.ndarray) -> None:

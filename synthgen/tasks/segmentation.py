@@ -3,6 +3,7 @@
 The mask comes first and the image is drawn to it, so the annotation is right by construction.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from ..codecs.appearance import measure_appearance
 from ..codecs.images import ImageCodec, augment_images, fit_mask_codec
 from ..evaluation.learners import ImageSegmenterLearner
 from ..evaluation.pictures import PAPER, UNKNOWN, class_colours, overlay_mask
+from ..export.coco import write_coco
+from ..export.options import Facts
 from ..export.parquet import decode_png, encode_png
 from ..judges.segmenter import fit_segmenter_judge
 from ..labels.appearances import MasksWithAppearance
@@ -68,6 +71,20 @@ def decode_rows(rows: dict[str, list[Any]], data: Data) -> Columns:
     return {"image": images if images.ndim == 4 else images[..., None], "mask": masks}
 
 
+def write_coco_folder(
+    folder: Path, batches: Iterator[dict[str, list[Any]]], data: Data, options: MaskConditionOptions, facts: Facts
+) -> None:
+    rows = (
+        {"image": image["bytes"], "mask": mask["bytes"]}
+        for batch in batches
+        for image, mask in zip(batch["image"], batch["mask"], strict=True)
+    )
+    info = {"description": f"synthetic dataset {facts.recipe}, made with synthgen"}
+    write_coco(
+        folder / "coco", rows, data.classes, split=facts.split, ignore=data.ignore, info=info, license=facts.license
+    )
+
+
 def find_classes(columns: Columns, data: Data) -> np.ndarray:
     """bool (N, K): the classes that have a pixel in each row."""
     flat = columns["mask"].reshape(len(columns["mask"]), -1)
@@ -115,6 +132,6 @@ TASK = Task(
     draw=draw_rows,
     legend=name_colours,
     classes_of=find_classes,
-    formats=("coco",),
+    formats={"coco": write_coco_folder},
     augmentations=("flip", "turn", "shift", "warp"),
 )

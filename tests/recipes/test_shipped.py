@@ -13,16 +13,25 @@ import pytest
 from PIL import Image
 
 from synthgen import harvest
-from synthgen.judges import classifier, segmenter
+from synthgen.evaluation import shape_measures
+from synthgen.judges import classifier, points, segmenter
 from synthgen.networks.supervised import Schedule
 from synthgen.recipe import load
 from synthgen.shelf import shipped
 
 TINY = (
-    "count=6", "model.widths=[8,16]", "model.blocks=1", "train.seconds=null", "train.steps=3", "train.batch_size=4",
+    "count=6", "train.seconds=null", "train.steps=3", "train.batch_size=4",
     "sample.steps=2", "sample.batch_size=4", "sample.shard_size=8", "evaluate.seeds=1", "evaluate.steps=2",
     "evaluate.batch_size=4", "gates={agreement: off, copies: off, duplicates: off, quota: off}",
 )  # fmt: skip
+
+
+NETS = {
+    "classification": ("model.widths=[8,16]", "model.blocks=1"),
+    "segmentation": ("model.widths=[8,16]", "model.blocks=1", "source.rows=24"),
+    "timeseries": ("model.width=32", "model.depth=1"),
+    "shapes3d": ("model.width=32", "model.depth=1", "source.rows=24", "source.points=256", "evaluate.gates=false"),
+}
 
 
 def parquet_folder(folder: Path) -> Path:
@@ -47,11 +56,11 @@ def test_a_shipped_recipe_runs(name, command, tmp_path, monkeypatch):
     # judges are tested on their own; here they need not be good
     monkeypatch.setattr(classifier, "choose_schedule", lambda rows: Schedule(4, 8))
     monkeypatch.setattr(segmenter, "SCHEDULE", Schedule(4, 8))
-    changes = list(TINY)
+    monkeypatch.setattr(points, "choose_schedule", lambda rows: Schedule(4, 8))
+    monkeypatch.setattr(shape_measures, "CHAMFER_ROWS", 8)
+    changes = [*TINY, *NETS[load(name).task]]
     if load(name).source.kind == "hub":
         changes += ["source.kind=files", f"source.path={parquet_folder(tmp_path / 'rows')}"]
-    elif load(name).task == "segmentation":
-        changes += ["source.rows=24"]
     folder = tmp_path / "run"
     outcome = command("run", name, "--out", folder, *(word for change in changes for word in ("--set", change)))
     assert outcome.code == 0, outcome.err

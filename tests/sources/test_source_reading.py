@@ -150,4 +150,4 @@ def test_rows_of_train_are_taken_out_of_test(tmp_path: Path, table: Any) -> None
     table(50, lambda _: None).rename(tmp_path / "test.parquet")
     data = load_labelled_images(files(tmp_path), seed=0)
     assert len(data.heldout["label"]) == 10
-    assert any(note.startswith("40 heldout rows were left out: the same pixels") for note in data.origin.notes)
+    assert any(note.startswith("40 heldout rows were left out: the same values") for note in data.origin.notes)

@@ -1,0 +1,169 @@
+"""Point clouds with a part for each point <-> sequences of about unit variance that a net over tokens can learn.
+
+A cloud has no order, a sequence has one: points stand part by part, and inside a part along Hilbert's curve through the
+object's box, so that neighbours in the sequence are neighbours in space and the same place of a row is about
+the same place of the object in every row. Knows no poses: points are in the object's own frame.
+
+    codec = fit_points_codec(data.train, parts=len(data.details["parts"]))
+    x = codec.encode(rows)                # (B, P, 3)
+    codec.decode(x, rows)["points"]       # float32 (B, P, 3), in the order of the codec, `part` with it
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..types import Columns, Condition, count_rows, thin_rows
+
+BITS = 6  # of the curve's cells along each axis: 64, finer than 1,024 points on a surface lie apart
+FIT_ROWS = 5000
+NODES = 5  # of a descriptor's grid along each axis
+REACH = 0.75  # its outer nodes: few points of any object lie farther from its middle along an axis
+BOXES = 21  # parts whose boxes are in a descriptor, which then has 125 + 6 x 21 values
+TAIL = 0.02  # of a part's points on either side of its box, so that a few stray ones do not move it
+FAR = 2.0  # no point of an object lies so far out
+
+
+@dataclass(frozen=True)
+class PointsCodec:
+    """x = points / scale, by axis. The scale is a power of two, so that encoded points come back bit for bit."""
+
+    shape: tuple[int, int]  # (P, 3)
+    parts: int
+    scale: tuple[float, float, float]
+    size_mean: float  # of the logarithm of the training rows' sizes
+    size_sd: float
+
+    def encode(self, columns: Columns) -> torch.Tensor:
+        """float32 (B, P, 3), the points of each row ordered by part and place."""
+        order = order_points(columns["points"], columns["part"])
+        ordered = np.take_along_axis(columns["points"], order[..., None], 1)
+        return torch.from_numpy(ordered / np.array(self.scale, np.float32))
+
+    def condition(self, columns: Columns) -> Condition:
+        """ "label" int64 (B,), "elements" float32 (B, P, parts): the part of each point in the order of the codec, and
+        "vector" float32 (B, 1): the logarithm of the size, in standard deviations from the mean of training rows."""
+        part = np.sort(columns["part"], 1)
+        size = (np.log(columns["size"].astype(np.float64)) - self.size_mean) / self.size_sd
+        return {
+            "label": torch.from_numpy(columns["label"]).long(),
+            "elements": torch.from_numpy(np.eye(self.parts, dtype=np.float32)[part]),
+            "vector": torch.from_numpy(size.astype(np.float32)[:, None]),
+        }
+
+    def decode(self, x: torch.Tensor, columns: Columns) -> Columns:
+        """`columns` with "points" float32 (B, P, 3) and "part" uint8 (B, P), both in the order of the codec."""
+        points = x.float().numpy() * np.array(self.scale, np.float32)
+        return {**columns, "points": points, "part": np.sort(columns["part"], 1)}
+
+    def describe(self, columns: Columns) -> np.ndarray:
+        """float32 (N, 125 + 6 x parts, at most 251), whatever the order of the points.
+
+        The roots of the share of points near each node of a 5x5x5 grid (roots have the same sampling noise everywhere:
+        Euclidean distance is Hellinger's), and the box of each part. Another sampling of an object was nearer than the
+        nearest other object with probability 0.92 for made-up tables, chairs and lamps; with the grid alone, 0.82.
+        """
+        found = []
+        for start in range(0, count_rows(columns), 256):
+            points, part = (columns[name][start : start + 256] for name in ("points", "part"))
+            boxes = _bound_parts(points, part, min(self.parts, BOXES))
+            found.append(np.concatenate([np.sqrt(_share_out(points)), boxes], 1))
+        return np.concatenate(found)
+
+    def save(self, path: Path) -> None:
+        path.write_text(json.dumps(asdict(self), indent=1))
+
+
+def load_points_codec(path: Path) -> PointsCodec:
+    state = json.loads(path.read_text())
+    return PointsCodec(**{**state, **{name: tuple(state[name]) for name in ("shape", "scale")}})
+
+
+def fit_points_codec(train: Columns, parts: int) -> PointsCodec:
+    """Scale and sizes of the training rows, of 5,000 of them at most."""
+    rows = thin_rows(train, FIT_ROWS)
+    size = np.log(rows["size"].astype(np.float64))
+    spread = np.sqrt(np.square(rows["points"], dtype=np.float64).mean((0, 1)))
+    scale = [2.0 ** round(math.log2(max(value, 1e-3))) for value in spread]
+    shape = (rows["points"].shape[1], 3)
+    return PointsCodec(shape, parts, (scale[0], scale[1], scale[2]), float(size.mean()), max(float(size.std()), 1e-3))
+
+
+def order_points(points: np.ndarray, part: np.ndarray) -> np.ndarray:
+    """int64 (N, P): which point comes first, second, ...: by part, then along Hilbert's curve through the row's box.
+
+    points float (N, P, 3), part uint8 (N, P). Points of one cell keep their order. The box is that of the whole row, so
+    that the four legs of a chair, being in four quarters of it, always come in the same order. Steps between
+    neighbours are 18 % shorter than along Morton's curve (made-up tables, chairs and lamps).
+    """
+    side = 1 << BITS
+    low, high = points.min(1, keepdims=True), points.max(1, keepdims=True)
+    cell = ((points - low) * (side / np.maximum(high - low, 1e-6))).clip(0, side - 1).astype(np.int32)
+    place = curve()[(cell[..., 0] * side + cell[..., 1]) * side + cell[..., 2]]
+    return np.argsort((part.astype(np.int32) << 3 * BITS) + place, axis=1, kind="stable")
+
+
+@cache
+def curve() -> np.ndarray:
+    """int32 (64³,): the place of cell (i, j, k), at (i · 64 + j) · 64 + k, on Hilbert's curve.
+
+    J. Skilling 2004, "Programming the Hilbert curve", AIP Conf. Proc. 707, 381, all cells at once.
+    """
+    axes = np.indices((1 << BITS,) * 3, np.int32).reshape(3, -1)
+    for bit in reversed(range(1, BITS)):
+        low = (1 << bit) - 1
+        for axis in range(3):
+            there = (axes[axis] >> bit & 1).astype(bool)
+            swap = np.where(there, 0, (axes[0] ^ axes[axis]) & low)
+            axes[0] ^= np.where(there, low, swap)
+            axes[axis] ^= swap
+    axes[1] ^= axes[0]
+    axes[2] ^= axes[1]
+    turn = np.zeros_like(axes[0])
+    for bit in range(1, BITS):
+        turn ^= np.where(axes[2] >> bit & 1, (1 << bit) - 1, 0)
+    axes ^= turn
+    place = np.zeros_like(turn)
+    for bit in reversed(range(BITS)):
+        for axis in range(3):
+            place = place << 1 | axes[axis] >> bit & 1
+    return place
+
+
+def _share_out(points: np.ndarray) -> np.ndarray:
+    """float32 (N, 125), each row adds up to 1. A point is shared out among the eight nodes around it (trilinear)."""
+    rows, count, _ = points.shape
+    at = ((points / (2 * REACH) + 0.5) * (NODES - 1)).clip(0, NODES - 1)
+    low = np.minimum(at.astype(np.int64), NODES - 2)
+    high = at - low
+    total = np.zeros(rows * NODES**3)
+    first = np.arange(rows)[:, None] * NODES**3
+    for corner in np.ndindex(2, 2, 2):
+        node = low + np.array(corner)
+        weight = np.where(corner, high, 1 - high).prod(2)
+        place = first + (node[..., 0] * NODES + node[..., 1]) * NODES + node[..., 2]
+        total += np.bincount(place.ravel(), weight.ravel(), len(total))
+    return (total.reshape(rows, -1) / count).astype(np.float32)
+
+
+def _bound_parts(points: np.ndarray, part: np.ndarray, parts: int) -> np.ndarray:
+    """float32 (N, 6 * parts): where the box of each part begins and ends on each axis; 0 for parts a row lacks."""
+    count = np.stack([(part == k).sum(1) for k in range(parts)], 1)
+    start = np.stack([(part < k).sum(1) for k in range(parts)], 1)
+    trim = (TAIL * count).astype(np.int64)
+    ends = np.stack([start + trim, start + np.maximum(count - 1, 0) - trim], 2).clip(max=part.shape[1] - 1)
+    found = np.empty((len(points), parts, 3, 2), np.float32)
+    for axis in range(3):
+        # one number holds part and place, so that one plain sort serves both
+        held = part * (4 * FAR) + points[..., axis].astype(np.float64).clip(-FAR, FAR)
+        held.sort(1)
+        bounds = np.take_along_axis(held, ends.reshape(len(points), -1), 1).reshape(ends.shape)
+        found[:, :, axis] = np.where(count[..., None] > 0, bounds - np.arange(parts)[:, None] * (4 * FAR), 0)
+    return found.reshape(len(points), -1)

@@ -1,0 +1,152 @@
+"""What to draw of a shape: its class, how many points each part has, its size and its pose.
+
+Inventories come from real rows, so that parts that exclude one another (four legs, a pedestal) never meet. Knows counts
+of points, not where they are.
+
+    labels = build_inventories(data, ShapeConditionOptions(required={"chair": ["armrest"]}), seed=0)
+    labels.draw(np.arange(8))  # label (8,), part uint8 (8, P) ascending, size (8,), yaw (8,) in radians
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..diffusion.noise import row_generator
+from ..errors import UserError
+from ..types import Columns, Data
+from .class_mix import ClassMix, build_class_mix
+from .shape_options import ShapeConditionOptions
+
+NEAR = 5  # rows on either side in size
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The real rows of one class that may be taken as examples, by size."""
+
+    counts: np.ndarray  # int64 (n, parts): points of each part
+    size: np.ndarray  # float32 (n,), ascending
+    kin: tuple[np.ndarray, ...]  # of each row, the rows that have the same parts
+
+
+@dataclass(frozen=True)
+class Inventories:
+    """A LabelGenerator of the columns `label`, `part`, `size` and `yaw`."""
+
+    mix: ClassMix
+    examples: tuple[Examples | None, ...]  # by class; None for a class that is never drawn
+    options: ShapeConditionOptions
+    seed: int
+
+    def draw(self, indices: np.ndarray) -> Columns:
+        """label int64 (N,), part uint8 (N, P) ascending, size float32 (N,), yaw float32 (N,) in [0, 2π)."""
+        label = self.mix.draw(indices)["label"]
+        part, size, yaw = [], np.empty(len(label), np.float32), np.zeros(len(label), np.float32)
+        for row, (index, k) in enumerate(zip(indices.tolist(), label.tolist(), strict=True)):
+            examples = self.examples[k]
+            assert examples is not None, "the mix draws a class without examples"
+            u = row_generator(self.seed, index, "shape").random(6)
+            counts, size[row] = self._draw_row(examples, u)
+            part.append(np.repeat(np.arange(len(counts)), counts))
+            if self.options.yaw == "any":
+                yaw[row] = 2 * math.pi * u[5]
+        points = next(e.counts[0].sum() for e in self.examples if e is not None)
+        return {
+            "label": label,
+            "part": np.array(part, np.uint8).reshape(len(label), points),
+            "size": size,
+            "yaw": yaw,
+        }
+
+    def _draw_row(self, examples: Examples, u: np.ndarray) -> tuple[np.ndarray, float]:
+        """Counts (parts,) and a size from uniform numbers `u` (≥ 5,)."""
+        n = len(examples.size)
+        row = int(u[0] * n)
+        counts = examples.counts[row]
+        if self.options.parts == "vary":
+            kin = examples.kin[row]
+            counts = blend_counts(counts, examples.counts[kin[int(u[1] * len(kin))]], u[2])
+        # another row's size, so that the condition is not that of one real row
+        low, high = max(0, row - NEAR), min(n, row + NEAR + 1)
+        size = float(examples.size[low + int(u[3] * (high - low))])
+        if self.options.size == "vary":
+            size = math.exp(u[4] * math.log(examples.size[row]) + (1 - u[4]) * math.log(size))
+        return counts, size
+
+
+def build_inventories(data: Data, options: ShapeConditionOptions, seed: int, folder: Path | None = None) -> Inventories:
+    """Inventories of the training rows; `folder` is not used, nothing is trained.
+
+    UserError for classes and parts that the data does not know, and for a class to be drawn that has no fitting row.
+    """
+    mix = build_class_mix(data, options, seed)
+    parts: tuple[str, ...] = tuple(data.details["parts"])
+    required = _required_parts(options.required, data.classes, parts)
+    counts = count_parts(data.train["part"], len(parts))
+    examples: list[Examples | None] = []
+    for k, name in enumerate(data.classes):
+        of_class = data.train["label"] == k
+        fits = of_class & (counts[:, required[k]] > 0).all(1)
+        if mix.shares[k] == 0:
+            examples.append(None)
+            continue
+        if not of_class.any():
+            raise UserError(
+                f"conditions.balance: no training row is a {name!r}; give weights to the other classes only"
+            )
+        if not fits.any():
+            asked = " and ".join(repr(parts[p]) for p in required[k])
+            raise UserError(f"conditions.required: no training row of class {name!r} has {asked}; ask for fewer parts")
+        examples.append(_gather(counts[fits], data.train["size"][fits]))
+    return Inventories(mix, tuple(examples), options, seed)
+
+
+def count_parts(part: np.ndarray, parts: int) -> np.ndarray:
+    """int64 (N, parts): points of each part in `part` (N, P)."""
+    return np.stack([(part == k).sum(1) for k in range(parts)], 1)
+
+
+def blend_counts(one: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:
+    """Counts between two rows with the same parts and the same sum, int64 (parts,): the sum and the parts stay.
+
+    What is left over after rounding down goes to the largest remainders (Hamilton's method).
+    """
+    exact = share * one + (1 - share) * other
+    counts = np.floor(exact).astype(np.int64)
+    first = np.argsort(counts - exact, kind="stable")[: int(one.sum() - counts.sum())]
+    counts[first] += 1
+    return counts
+
+
+def _gather(counts: np.ndarray, size: np.ndarray) -> Examples:
+    order = np.argsort(size, kind="stable")
+    counts = counts[order]
+    groups = np.unique(counts > 0, axis=0, return_inverse=True)[1].ravel()
+    members = [np.flatnonzero(groups == group) for group in range(groups.max() + 1)]
+    return Examples(counts, size[order], tuple(members[group] for group in groups))
+
+
+def _required_parts(
+    required: dict[str, list[str]], classes: Sequence[str], parts: Sequence[str]
+) -> tuple[list[int], ...]:
+    """The required parts of each class."""
+    found: tuple[list[int], ...] = tuple([] for _ in classes)
+    for name, asked in required.items():
+        if name not in classes:
+            raise UserError(f"conditions.required: {name!r} is not a class of the data; {_suggest(name, classes)}")
+        for part in asked:
+            if part not in parts:
+                raise UserError(f"conditions.required.{name}: {part!r} is not a part; {_suggest(part, parts)}")
+            found[classes.index(name)].append(parts.index(part))
+    return found
+
+
+def _suggest(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, 1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known[:20])}"

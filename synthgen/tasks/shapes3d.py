@@ -1,0 +1,160 @@
+"""3D shapes: points with their parts, a class, a pose, a box and a mesh.
+
+Class, inventory of parts and pose come first and the points are drawn to them, so the annotation is right by
+construction.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import torch
+
+from ..codecs.points import PointsCodec, fit_points_codec
+from ..evaluation.shape_learners import ShapeLearner
+from ..evaluation.shape_measures import compare_shapes
+from ..evaluation.shape_pictures import draw_shapes, shape_legend
+from ..export.options import Facts
+from ..export.parquet import fixed_lists
+from ..export.scenes import write_scenes
+from ..judges.points import fit_points_judge
+from ..labels.inventories import build_inventories
+from ..labels.poses import oriented_boxes, standing_poses, to_canonical, to_world
+from ..labels.scenes import Shape, build_scene
+from ..labels.shape_options import ShapeConditionOptions
+from ..labels.surfaces import estimate_normals, mesh_bytes, read_mesh_bytes, reconstruct_mesh
+from ..networks.tokens import TokenDenoiser, TokenOptions, build_tokens
+from ..sources import ShapeSourceOptions, describe_shapes, load_shapes
+from ..task import Task
+from ..types import Columns, Condition, Data
+
+PATCH = 8  # points in a token
+
+
+def build_codec(data: Data, options: TokenOptions) -> PointsCodec:
+    return fit_points_codec(data.train, len(data.details["parts"]))
+
+
+def build_network(data: Data, codec: PointsCodec, options: TokenOptions) -> TokenDenoiser:
+    options = options.model_copy(update={"patch": options.patch or PATCH})
+    return build_tokens((codec.shape[0], 3), options, classes=len(data.classes), elements=codec.parts, numbers=1)
+
+
+def keep_rows(
+    x: torch.Tensor, condition: Condition, names: tuple[str, ...], generator: torch.Generator
+) -> tuple[torch.Tensor, Condition]:
+    return x, condition
+
+
+def annotate_rows(columns: Columns, data: Data) -> Columns:
+    """Adds normals, pose, box and mesh: the object stands on the ground z = 0, turned by its yaw."""
+    points, part, size = (columns[name] for name in ("points", "part", "size"))
+    pose = standing_poses(points, size, columns.get("yaw", np.zeros(len(points), np.float32)))
+    normals = estimate_normals(points, part)
+    mesh = np.empty(len(points), object)
+    for row in range(len(points)):
+        vertices, faces = reconstruct_mesh(points[row], normals[row], part[row])
+        placed = to_world(vertices[None], size[row : row + 1], pose[row : row + 1])[0]
+        mesh[row] = {"bytes": mesh_bytes(placed, faces), "path": "mesh.ply"}
+    turned = np.einsum("nij,npj->npi", pose[:, :3, :3], normals).astype(np.float32)
+    boxes = {f"box_{name}": value for name, value in oriented_boxes(points, size, pose).items()}
+    return {**columns, "pose": pose, "normals": turned, "mesh": mesh, **boxes}
+
+
+def describe_features(data: Data) -> datasets.Features:
+    """Points, normals, box and mesh are in the world, in the units of the source; `pose` is object to world."""
+    number, count = datasets.Value("float32"), data.train["points"].shape[1]
+    vector, four = datasets.List(number, length=3), datasets.List(number, length=4)
+    return datasets.Features({
+        "points": datasets.List(vector, length=count),
+        "normals": datasets.List(vector, length=count),
+        "parts": datasets.List(datasets.ClassLabel(names=list(data.details["parts"])), length=count),
+        "label": datasets.ClassLabel(names=list(data.classes)),
+        "box": {"center": vector, "extents": vector, "yaw": number},
+        "pose": datasets.List(four, length=4),
+        "size": number,
+        "mesh": datasets.Mesh(),
+    })  # fmt: skip
+
+
+def encode_rows(columns: Columns, data: Data) -> dict[str, Any]:
+    boxes = zip(*(columns[f"box_{name}"].tolist() for name in ("center", "extents", "yaw")), strict=True)
+    return {
+        "points": fixed_lists(to_world(columns["points"], columns["size"], columns["pose"])),
+        "normals": fixed_lists(columns["normals"]),
+        "parts": fixed_lists(columns["part"].astype(np.int64)),
+        "label": columns["label"].tolist(),
+        "box": [{"center": center, "extents": extents, "yaw": yaw} for center, extents, yaw in boxes],
+        "pose": fixed_lists(columns["pose"]),
+        "size": columns["size"].tolist(),
+        "mesh": columns["mesh"].tolist(),
+    }
+
+
+def decode_rows(rows: dict[str, list[Any]], data: Data) -> Columns:
+    """Back into the object's own frame."""
+    world, pose, size = (np.array(rows[name], np.float32) for name in ("points", "pose", "size"))
+    part = np.array(rows["parts"], np.uint8)
+    return {
+        "points": to_canonical(world, size, pose),
+        "part": part,
+        "label": np.array(rows["label"], np.int64),
+        "size": size,
+    }
+
+
+def find_classes(columns: Columns, data: Data) -> np.ndarray:
+    """bool (N, K): the one class of each row."""
+    found: np.ndarray = columns["label"][:, None] == np.arange(len(data.classes))
+    return found
+
+
+def write_scene_rows(
+    folder: Path, batches: Iterator[dict[str, list[Any]]], data: Data, options: ShapeConditionOptions, facts: Facts
+) -> None:
+    """Scenes of the exported objects, in scenes/."""
+    pool = [shape for batch in batches for shape in _shapes(batch, data)]
+    scenes = (build_scene(index, facts.seed, pool, options.scenes) for index in range(options.scenes.count))
+    names = {"classes": data.classes, "parts": data.details["parts"]}
+    write_scenes(folder / "scenes", scenes, split=facts.split, **names)
+
+
+def _shapes(batch: dict[str, list[Any]], data: Data) -> Iterator[Shape]:
+    rows = decode_rows(batch, data)
+    for row, (mesh, pose) in enumerate(zip(batch["mesh"], batch["pose"], strict=True)):
+        vertices, faces = read_mesh_bytes(mesh["bytes"])
+        size = rows["size"][row : row + 1]
+        own = to_canonical(vertices[None], size, np.array(pose, np.float32)[None])[0]
+        yield Shape(rows["points"][row], rows["part"][row], int(rows["label"][row]), float(size[0]), own, faces)
+
+
+TASK = Task(
+    name="shapes3d",
+    summary="points with parts, class, pose, box and mesh",
+    extra="3d",
+    requires=("trimesh", "scipy", "skimage", "rtree"),
+    builtins={"furniture": "parametric furniture, mugs and cars with named parts, drawn from random proportions"},
+    source_options=ShapeSourceOptions,
+    model_options=TokenOptions,
+    condition_options=ShapeConditionOptions,
+    hub_tags={"task_categories": ["text-to-3d"], "tags": ["3d", "point-cloud"]},
+    describe=describe_shapes,
+    load=load_shapes,
+    codec=build_codec,
+    network=build_network,
+    augment=keep_rows,
+    labels=build_inventories,
+    annotate=annotate_rows,
+    fit_judge=fit_points_judge,
+    learner=ShapeLearner,
+    features=describe_features,
+    encode=encode_rows,
+    decode=decode_rows,
+    draw=draw_shapes,
+    legend=shape_legend,
+    classes_of=find_classes,
+    compare=compare_shapes,
+    formats={"scenes": write_scene_rows},
+)

@@ -1,0 +1,112 @@
+"""Clouds to ordered sequences and back: the order, the condition, and descriptors that tell copies."""
+
+import numpy as np
+import pytest
+import torch
+from solids import CLASSES, PARTS, make_rows
+
+from synthgen.codecs.points import BITS, curve, fit_points_codec, load_points_codec, order_points
+from synthgen.types import take_rows
+
+ROWS = make_rows(30, 256)
+
+
+@pytest.fixture(scope="module")
+def codec():
+    return fit_points_codec(ROWS, len(PARTS))
+
+
+def shuffled(rows):
+    draw = np.random.default_rng(3)
+    order = draw.permuted(np.tile(np.arange(256), (len(rows["label"]), 1)), axis=1)
+    part, points = np.take_along_axis(rows["part"], order, 1), np.take_along_axis(rows["points"], order[..., None], 1)
+    return {**rows, "points": points, "part": part}
+
+
+def test_the_curve_goes_through_every_cell_in_single_steps():
+    place = curve()
+    assert np.array_equal(np.sort(place), np.arange(8**BITS))
+    cells = np.stack(np.unravel_index(np.argsort(place), (1 << BITS,) * 3), 1)
+    assert (np.abs(np.diff(cells, axis=0)).sum(1) == 1).all()  # what makes it Hilbert's and not Morton's
+
+
+def test_points_stand_by_part_and_near_their_neighbours():
+    order = order_points(ROWS["points"], ROWS["part"])
+    part = np.take_along_axis(ROWS["part"], order, 1)
+    assert (np.diff(part.astype(int), axis=1) >= 0).all()
+    assert np.array_equal(np.sort(order, 1), np.tile(np.arange(256), (30, 1)))
+    points = np.take_along_axis(ROWS["points"], order[..., None], 1)
+    inside = part[:, 1:] == part[:, :-1]
+    ordered = np.linalg.norm(np.diff(points, axis=1), axis=2)[inside].mean()
+    by_part = np.take_along_axis(ROWS["points"], np.argsort(ROWS["part"], 1, kind="stable")[..., None], 1)
+    assert ordered < 0.4 * np.linalg.norm(np.diff(by_part, axis=1), axis=2)[inside].mean()
+
+
+def test_the_four_legs_of_every_table_come_one_after_the_other_in_the_same_order():
+    tables = take_rows(ROWS, ROWS["label"] == CLASSES.index("table"))
+    order = order_points(tables["points"], tables["part"])
+    points = np.take_along_axis(tables["points"], order[..., None], 1)
+    part = np.take_along_axis(tables["part"], order, 1)
+    found = []
+    for xyz, numbers in zip(points, part, strict=True):
+        quarter = (xyz[numbers == PARTS.index("leg")][:, :2] > 0) @ [2, 1]
+        ends = np.flatnonzero(np.diff(quarter, append=-1))
+        found.append([quarter[end] for end in ends])
+    assert all(sorted(order) == [0, 1, 2, 3] for order in found)
+    assert all(order == found[0] for order in found)
+
+
+def test_what_is_encoded_comes_back_bit_for_bit_in_the_order_of_the_codec(codec):
+    x = codec.encode(ROWS)
+    assert x.dtype == torch.float32 and x.shape == (30, *codec.shape) == (30, 256, 3)
+    assert 0.5 < float(x.std()) < 2
+    back = codec.decode(x, ROWS)
+    order = order_points(ROWS["points"], ROWS["part"])
+    assert np.array_equal(back["points"], np.take_along_axis(ROWS["points"], order[..., None], 1))
+    assert np.array_equal(back["part"], np.take_along_axis(ROWS["part"], order, 1))
+    assert torch.equal(codec.encode(back), x) and np.array_equal(back["size"], ROWS["size"])
+
+
+def test_the_order_of_the_real_points_does_not_matter(codec):
+    mixed = shuffled(ROWS)
+    one, two = (np.sort(codec.encode(rows).numpy(), 1) for rows in (mixed, ROWS))
+    assert np.array_equal(one, two)
+    np.testing.assert_allclose(codec.describe(mixed), codec.describe(ROWS), atol=1e-6)
+
+
+def test_the_net_is_told_class_parts_and_size(codec):
+    told = codec.condition(ROWS)
+    assert {name: (value.dtype, tuple(value.shape)) for name, value in told.items()} == {
+        "label": (torch.int64, (30,)),
+        "elements": (torch.float32, (30, 256, len(PARTS))),
+        "vector": (torch.float32, (30, 1)),
+    }
+    assert np.array_equal(told["elements"].argmax(2).numpy(), codec.decode(codec.encode(ROWS), ROWS)["part"])
+    assert float(told["elements"].sum(2).min()) == float(told["elements"].sum(2).max()) == 1
+    assert float(told["vector"].mean()) == pytest.approx(0, abs=1e-5)
+    assert float(told["vector"].std(correction=0)) == pytest.approx(1, abs=1e-5)
+    drawn = {name: ROWS[name] for name in ("label", "part", "size")}
+    assert all(torch.equal(value, told[name]) for name, value in codec.condition(drawn).items())
+
+
+def test_rows_of_one_size_do_not_divide_by_zero():
+    rows = {**ROWS, "size": np.ones(30, np.float32)}
+    assert fit_points_codec(rows, len(PARTS)).condition(rows)["vector"].abs().max() == 0
+
+
+def test_another_sampling_of_an_object_is_nearer_than_other_objects(codec):
+    one, other = (codec.describe(make_rows(60, 1024, again=again)) for again in (0, 1))
+    assert one.dtype == np.float32 and one.shape[1] <= 256
+    apart = np.linalg.norm(other[:, None] - one[None], axis=2)
+    assert (apart.argmin(1) == np.arange(60)).mean() > 0.9
+
+
+def test_descriptors_stay_short_with_many_parts_and_do_not_depend_on_the_company(codec):
+    many = fit_points_codec(ROWS, 200)
+    assert many.describe(ROWS).shape[1] <= 256
+    np.testing.assert_array_equal(codec.describe(take_rows(ROWS, slice(3, 5))), codec.describe(ROWS)[3:5])
+
+
+def test_a_codec_is_read_back(codec, tmp_path):
+    codec.save(tmp_path / "codec.json")
+    assert load_points_codec(tmp_path / "codec.json") == codec

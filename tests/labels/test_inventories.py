@@ -1,0 +1,106 @@
+"""Inventories come from real rows, obey what is required, and depend on the number of the row alone."""
+
+import math
+
+import numpy as np
+import pytest
+from solids import CLASSES, PARTS, make_solids
+
+from synthgen.errors import UserError
+from synthgen.labels.inventories import blend_counts, build_inventories, count_parts
+from synthgen.labels.shape_options import ShapeConditionOptions
+
+DATA = make_solids(180, 64)
+REAL = count_parts(DATA.train["part"], len(PARTS))
+
+
+def draw(indices=range(200), seed=0, **options):
+    return build_inventories(DATA, ShapeConditionOptions(**options), seed).draw(np.array(indices))
+
+
+def test_the_columns_are_those_of_real_rows_and_a_pose():
+    drawn = draw()
+    for name in ("label", "part", "size"):
+        assert drawn[name].dtype == DATA.train[name].dtype and drawn[name].shape[1:] == DATA.train[name].shape[1:]
+    assert (np.diff(drawn["part"].astype(int), axis=1) >= 0).all()
+    assert drawn["yaw"].dtype == np.float32 and 0 <= drawn["yaw"].min() and drawn["yaw"].max() <= 2 * math.pi
+    assert np.histogram(drawn["yaw"], 4, (0, 2 * math.pi))[0].min() > 25
+    assert draw(range(0))["part"].shape == (0, 64)
+
+
+@pytest.mark.parametrize("options", [{}, {"parts": "vary", "size": "vary"}])
+def test_a_row_depends_on_seed_and_index_alone(options):
+    whole, part, other = draw(**options), draw([7, 50], **options), draw(seed=1, **options)
+    assert all(np.array_equal(whole[name][[7, 50]], part[name]) for name in whole)
+    assert all((whole[name] != other[name]).any() for name in whole)
+
+
+def test_real_inventories_are_those_of_a_real_row_of_the_class():
+    drawn = draw()
+    for label, counts in zip(drawn["label"], count_parts(drawn["part"], len(PARTS)), strict=True):
+        assert (REAL[DATA.train["label"] == label] == counts).all(1).any()
+    for k in range(len(CLASSES)):
+        assert set(drawn["size"][drawn["label"] == k]) <= set(DATA.train["size"][DATA.train["label"] == k])
+
+
+def test_varied_inventories_are_new_and_have_the_parts_of_a_real_row():
+    drawn = draw(parts="vary", size="vary")
+    counts = count_parts(drawn["part"], len(PARTS))
+    for label, row, size in zip(drawn["label"], counts, drawn["size"], strict=True):
+        real = REAL[DATA.train["label"] == label]
+        kin = real[((real > 0) == (row > 0)).all(1)]
+        assert len(kin) and (kin.min(0) <= row).all() and (row <= kin.max(0)).all()
+        sizes = DATA.train["size"][DATA.train["label"] == label]
+        assert sizes.min() - 1e-6 <= size <= sizes.max() + 1e-6
+    assert np.mean([(REAL == row).all(1).any() for row in counts]) < 0.5
+
+
+def test_a_blend_keeps_sum_and_parts():
+    draw = np.random.default_rng(0)
+    for _ in range(200):
+        one, other = (draw.multinomial(57, [0.25] * 4) + 1 for _ in range(2))
+        share = draw.random()
+        found = blend_counts(one, other, share)
+        assert found.sum() == one.sum() and np.abs(found - (share * one + (1 - share) * other)).max() < 1
+        assert np.array_equal(blend_counts(one, other, 1.0), one)
+
+
+def test_required_parts_are_always_there():
+    armrest = PARTS.index("armrest")
+    usual, asked = (
+        draw(balance={"chair": 1}, **options)["part"] == armrest
+        for options in ({}, {"required": {"chair": ["armrest"]}})
+    )
+    assert 0.2 < usual.any(1).mean() < 0.8 and asked.any(1).all()
+
+
+def test_without_a_pose_and_with_a_mix():
+    drawn = draw(yaw="none", balance={"lamp": 3, "table": 1})
+    assert (drawn["yaw"] == 0).all()
+    assert np.bincount(drawn["label"], minlength=3).tolist() == pytest.approx([50, 0, 150], abs=3)
+
+
+@pytest.mark.parametrize(
+    ("required", "message"),
+    [
+        ({"chiar": ["seat"]}, "conditions.required: 'chiar' is not a class of the data; did you mean 'chair'?"),
+        ({"chair": ["arm rest"]}, "conditions.required.chair: 'arm rest' is not a part; did you mean 'armrest'?"),
+        (
+            {"lamp": ["pole", "seat"]},
+            "conditions.required: no training row of class 'lamp' has 'pole' and 'seat'; ask for fewer parts",
+        ),
+    ],
+)
+def test_what_cannot_be_required_is_told_in_a_sentence(required, message):
+    with pytest.raises(UserError) as error:
+        draw(required=required)
+    assert str(error.value) == message
+
+
+def test_a_class_without_rows_cannot_be_drawn():
+    few = {name: values[DATA.train["label"] > 0] for name, values in DATA.train.items()}
+    data = type(DATA)(few, {}, {}, CLASSES, DATA.origin, details=DATA.details)
+    with pytest.raises(UserError, match="no training row is a 'table'"):
+        build_inventories(data, ShapeConditionOptions(), 0)
+    drawn = build_inventories(data, ShapeConditionOptions(balance="real"), 0).draw(np.arange(20))
+    assert set(drawn["label"]) == {1, 2}
