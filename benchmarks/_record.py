@@ -61,6 +61,25 @@ BARS = {
     "speed.classification": Bar("digits: rows/s ÷ rows/s of a 50-step fp32 diffusers pipeline", "≥", 4, "×", 2),
     "memory.ratio": Bar("peak memory of sampling 20,000 rows ÷ 2,000 rows", "≤", 1.1),
     "masks.default": Bar("tissue, validation rows: mIoU with masks recombined − drawn by diffusion", "≥", 0, "", 4),
+    "series.motions.seconds": Bar(
+        "motions: `synthgen run` to 1,000 series with their report, seconds", "≤", 300, " s", 0
+    ),
+    "series.motions.ratio": Bar("motions: train-synthetic ÷ train-real accuracy (MiniRocket)", "≥", 0.95),
+    "series.motions.nearest": Bar("motions: nearest-neighbour ratio", "≥", 0.8),
+    "series.motions.copies": Bar("motions: copies of training rows", "≤", 0, "", 0),
+    "series.motions.efficiency": Bar("motions: efficiency of sampling", "≥", 0.85),
+    "series.power.ratio": Bar("power: train-synthetic ÷ train-real accuracy (MiniRocket)", "≥", 0.95),
+    "series.power.nearest": Bar("power: nearest-neighbour ratio", "≥", 0.8),
+    "series.power.few": Bar("power, 5 real rows a class: train-both − train-real accuracy", ">", 0, "", 4),
+    "series.motions.few": Bar("motions, 5 real rows a class: train-both − train-real accuracy", ">", 0, "", 4),
+    "series.etth1.discriminative": Bar("ETTh1, 24 steps: discriminative score", "≤", 0.10),
+    "shapes.seconds": Bar("3d: `synthgen run` to 600 objects with their report, seconds", "≤", 300, " s", 0),
+    "shapes.accuracy": Bar("3d: train-synthetic ÷ train-real class accuracy", "≥", 0.98),
+    "shapes.parts": Bar("3d: train-synthetic ÷ train-real part mIoU", "≥", 0.97),
+    "shapes.one_nna": Bar("3d: 1-NNA against held-out (Chamfer), %", "≤", 65, " %", 1),
+    "shapes.nearest": Bar("3d: nearest-neighbour ratio", "≥", 0.95),
+    "shapes.copies": Bar("3d: copies of training rows", "≤", 0, "", 0),
+    "shapes.efficiency": Bar("3d: efficiency of sampling", "≥", 0.85),
     "startup.ratio": Bar("`synthgen --help` ÷ `python -c 'import typer'`, wall time", "≤", 1.5),
 }
 

@@ -106,7 +106,7 @@ def test_relative_source_path_stays_as_written(small: str) -> None:
         ("trian.steps=3", "--set: trian: unknown field; did you mean 'train'?"),
         ("seed=true", "--set: seed: true is not a whole number; write one such as 10"),
         ("gates.copies=5", "--set: gates.copies: 5 is not a mapping of fields or off; use one of these"),
-        ("export.formats=[voc]", "--set: export.formats.0: 'voc' is not 'coco'; use 'coco'"),
+        ("export.formats=[voc]", "--set: export.formats.0: 'voc' is not 'coco' or 'scenes'; use one of these"),
         ("task=clasification", "--set: task: 'clasification' is not a task; did you mean 'classification'?"),
         ("train.learning_rate=.nan", "--set: train.learning_rate: NaN is not a finite number; use one such as 0.5"),
     ],

@@ -19,6 +19,7 @@ from ..types import Columns, Condition, count_rows
 DESCRIPTOR_SIZE = 256  # values a row; enough to tell a copy
 CONSTANT = 1e-9  # of a channel's largest value: such a spread is rounding
 
+SHORTEST, SCALING = 0.8, 0.1  # of training rows that are varied
 HISTORY, GAP, UNTOLD = 0.25, 0.15, 0.1  # shares of training rows that are given a history, a gap, no word of events
 
 
@@ -104,6 +105,32 @@ def fit_series_codec(train: Columns, kinds: int) -> SeriesCodec:
     mean, sd = series.mean((0, 1)), series.std((0, 1))
     sd[sd <= CONSTANT * np.abs(series).max((0, 1))] = 0
     return SeriesCodec(series.shape[1:], kinds, tuple(mean.tolist()), tuple(sd.tolist()))
+
+
+def vary_time(
+    x: torch.Tensor, condition: Condition, names: tuple[str, ...], generator: torch.Generator
+) -> tuple[torch.Tensor, Condition]:
+    """Training rows seen a little longer (`warp`: a stretch of 80 % or more of each, read at its pace) or stronger
+    (`scale`: each channel about its mean, by about 10 %). Events go along.
+
+    The net is not told: what it draws is as varied. Tiny sets, whose rows it would soon know by heart, gain by that.
+    """
+    rows, length, channels = x.shape
+    elements = condition["elements"]
+    if "scale" in names:
+        middle = x.mean(1, keepdim=True)
+        x = middle + (x - middle) * torch.exp(SCALING * torch.randn(rows, 1, channels, generator=generator))
+    if "warp" in names:
+        share = 1 - (1 - SHORTEST) * torch.rand(rows, 1, generator=generator)
+        start = (1 - share) * torch.rand(rows, 1, generator=generator)
+        places = (start + share * torch.linspace(0, 1, length)) * (length - 1)
+        before = places.long().clamp(max=length - 2)
+        part = (places - before)[..., None]
+        index = before[..., None].expand(-1, -1, channels)
+        x = torch.lerp(x.gather(1, index), x.gather(1, index + 1), part)
+        nearest = places.round().long()[..., None].expand(-1, -1, elements.shape[2])
+        elements = elements.gather(1, nearest)
+    return x, {**condition, "elements": elements}
 
 
 def reveal_series(

@@ -174,7 +174,9 @@ def _fidelity(report: Mapping[str, Any]) -> str:
     if not rows:
         return ""
     intro = "Against held-out real rows, in a judge's features; the right column is what the real training rows reach."
-    return f"## Fidelity\n\n{intro}\n\n{_table(('measure', 'synthetic', 'real'), rows)}"
+    own = [(name.replace("_", " "), _number(value)) for name, value in _part(fidelity, "own").items()]
+    more = f"\n\n{_table(('measure of this kind of rows', 'value'), own)}" if own else ""
+    return f"## Fidelity\n\n{intro}\n\n{_table(('measure', 'synthetic', 'real'), rows)}{more}"
 
 
 def _privacy(report: Mapping[str, Any]) -> str:

@@ -31,6 +31,7 @@ from .ensemble import FOLDS, split_folds
 OWN = ("axes", "center", "deviation", "scale", "middle", "distances")  # arrays of a reader beside its parts
 VERSION = 1  # of the readers and how they are fitted: whoever changes them raises it
 TEMPERATURES = np.geomspace(0.02, 8.0, 121)
+FEATURES = 1_000  # with twice as many the judge costs twice as much and says the same
 AXES = 64  # at most so many principal axes for fidelity and typicality
 MOST_ROWS = 5_000  # of a fold that a reader is fitted to, evenly spaced
 
@@ -134,7 +135,7 @@ def fit_rocket_judge(data: Data, seed: int, folder: Path | None) -> RocketJudge:
 
 def fit_reader(columns: Columns, classes: int, seed: int) -> Reader:
     """A reader of series (N, T, C) and label (N,), without the distances of rows that it has not seen."""
-    rocket = MiniRocket.fit(columns["series"], seed)
+    rocket = MiniRocket.fit(columns["series"], seed, FEATURES)
     features = rocket.transform(columns["series"])
     spectrum = decompose(features)
     targets = one_against_rest(columns["label"], classes)

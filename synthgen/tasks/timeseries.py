@@ -10,7 +10,7 @@ import datasets
 import numpy as np
 import torch
 
-from ..codecs.series import SeriesCodec, fit_series_codec, reveal_series
+from ..codecs.series import SeriesCodec, fit_series_codec, reveal_series, vary_time
 from ..evaluation.series_learners import build_series_learner
 from ..evaluation.series_measures import compare_series
 from ..evaluation.series_pictures import draw_series, series_legend
@@ -42,8 +42,9 @@ def build_network(data: Data, codec: SeriesCodec, options: TokenOptions) -> Toke
 def augment_rows(
     x: torch.Tensor, condition: Condition, names: tuple[str, ...], generator: torch.Generator
 ) -> tuple[torch.Tensor, Condition]:
-    """No change to the values; part of them may be revealed."""
+    """Stretched and scaled rows as `names` say; part of their values may be revealed."""
     kinds = (condition["elements"].shape[2] - x.shape[2] - 1) // 2
+    x, condition = vary_time(x, condition, names, generator)
     return reveal_series(x, condition, kinds, generator)
 
 
@@ -148,6 +149,7 @@ TASK = Task(
     draw=draw_series,
     legend=series_legend,
     classes_of=find_classes,
+    augmentations=("warp", "scale"),
     compare=compare_series,
     probe=probe_events,
 )

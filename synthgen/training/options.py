@@ -43,10 +43,11 @@ class TrainOptions(Options):
     """Largest norm of the gradient."""
     drop: float = Field(0.0, ge=0, lt=1)
     """Share of rows that are not told their condition; guidance needs some, such as 0.1, and else they are a waste."""
-    augment: tuple[Literal["flip", "turn", "shift", "warp"], ...] = ()
-    """Changes made to training rows at random, masks along with their images: mirrored, turned by quarters, shifted by
-    up to 7 % of the side, turned by up to 12 degrees and stretched by up to 15 %. The net is told how a row was
-    changed, and draws unchanged ones."""
+    augment: tuple[Literal["flip", "turn", "shift", "warp", "scale"], ...] = ()
+    """Changes made to training rows at random. Images, masks along with them: flip, turn by quarters, shift by up to
+    7 % of the side, warp: turned by up to 12 degrees and stretched by up to 15 %; the net is told how a row was
+    changed, and draws unchanged ones. Series: warp: a stretch of 80 % or more, read over the whole length; scale: each
+    channel by about 10 %; the net is not told, and draws series as varied, which tiny sets need."""
     sigma_mean: float = Field(0.0, ge=-5, le=5)
     """Noise levels are sigmoid(N(sigma_mean, sigma_sd)); larger: more time on coarse structure."""
     sigma_sd: float = Field(1.0, gt=0, le=5)
