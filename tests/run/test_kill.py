@@ -94,3 +94,35 @@ def test_masks_of_their_own_model_and_other_formats_survive_too(tmp_path):
     for part in ("data", "coco"):
         assert digest_folder(killed / "dataset" / part) == digest_folder(undisturbed / "dataset" / part) != {}
     assert set(Counter(entry["number"] for entry in events(killed, "shard")).values()) == {1}
+
+
+SHORT = {
+    "model.width": 32, "model.depth": 1, "train.seconds": "null", "train.steps": 40, "train.batch_size": 8,
+    "train.validate_every": 0.05, "train.checkpoint_seconds": 0.2, "train.early_stop.patience": "null",
+    "train.early_stop.nearest_ratio": "null", "count": 32, "sample.steps": 4, "sample.batch_size": 8,
+    "sample.shard_size": 8, "gates": "{agreement: off, copies: off, quota: off}", "evaluate.seeds": 1,
+    "evaluate.steps": 4, "evaluate.gates": "false",
+}  # fmt: skip
+SEQUENCES = {
+    "timeseries": {"conditions.history": 20},
+    "3d": {
+        "source.rows": 24, "source.points": 256, "export.formats": "[scenes]", "conditions.scenes.count": 6,
+        "conditions.scenes.objects": "[2, 3]",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", SEQUENCES)
+def test_series_and_shapes_survive_too(recipe, tmp_path):
+    """On one worker undisturbed and on two with three kills: every file that a user gets, byte for byte."""
+    settings = {**SHORT, **SEQUENCES[recipe]}
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    finish([*words(recipe, settings, undisturbed), "--replicas", "1"])
+    asked = [*words(recipe, settings, killed), "--replicas", "2"]
+    for event, count in (("training", 2), ("shard", 2), ("export", 1)):
+        run_until(asked, killed, event, count, 0)
+    finish(asked)
+    for part in ("data", "scenes") if recipe == "3d" else ("data",):
+        assert digest_folder(killed / "dataset" / part) == digest_folder(undisturbed / "dataset" / part) != {}
+    assert set(Counter(entry["number"] for entry in events(killed, "shard")).values()) == {1}
