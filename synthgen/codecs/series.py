@@ -113,7 +113,8 @@ def vary_time(
     """Training rows seen a little longer (`warp`: a stretch of 80 % or more of each, read at its pace) or stronger
     (`scale`: each channel about its mean, by about 10 %). Events go along.
 
-    The net is not told: what it draws is as varied. Tiny sets, whose rows it would soon know by heart, gain by that.
+    The net is not told: what it draws is as varied. On the 32 training rows of motions the least validation loss was
+    0.997 instead of 1.127 (one seed), but the judge refused most of the running that was drawn.
     """
     rows, length, channels = x.shape
     elements = condition["elements"]

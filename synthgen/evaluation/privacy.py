@@ -163,7 +163,9 @@ def _ratio_interval(
         made, unseen = (generator.integers(len(rows), size=min(len(rows), MOST_RESAMPLED)) for rows in (found, usual))
         ratio = nearness(found[made], usual[unseen], classes[1][made], classes[0][unseen])
         ratios += [] if ratio is None else [ratio]
-    low, high = np.quantile(ratios, [0.025, 0.975]) if ratios else (np.nan, np.nan)
+    if not ratios:
+        return None, None
+    low, high = np.quantile(ratios, [0.025, 0.975])
     return float(low), float(high)
 
 

@@ -35,12 +35,13 @@ class ShapeLearner:
         self.build = partial(PointNet, self.classes, self.parts)
         self.metric = (
             "accuracy" if self.parts == 1 else "part mIoU" if self.classes == 1
-            else "mean of class accuracy and part mIoU"
+            else "shape score"
         )  # fmt: skip
         self.default_steps, self.default_batch_size = 300, SCHEDULE.batch_size
         self.description = (
             f"PointNet, {count_parameters(self.build())}, Muon and AdamW; augmented: axes stretched by up to 10 %, "
             "mirrored left and right, jitter, up to 10 % of the points dropped, no turns"
+            + ("; shape score: the mean of class accuracy and part mIoU" if self.metric == "shape score" else "")
         )
 
     def train(self, train: Columns, *, steps: int, batch_size: int, seed: int, augment: bool) -> PointNet:
@@ -51,7 +52,7 @@ class ShapeLearner:
         return fit_points(self.build(), *columns, schedule, seed=seed, augment=vary)
 
     def measure(self, train: Columns, test: Columns, *, steps: int, batch_size: int, seed: int, augment: bool) -> Score:
-        """The mean of class accuracy and part mIoU (what there is only one of is left out), and each class's recall."""
+        """The shape score (what there is only one of is left out), and each class's recall."""
         net = self.train(train, steps=steps, batch_size=batch_size, seed=seed, augment=augment)
         classes, parts = confuse_shapes(net, test)
         accuracy, part_miou = _summarise(classes, parts)

@@ -132,7 +132,7 @@ def _regimes(data: Data, synthetic: Columns, options: EvaluateOptions) -> dict[s
     )
     regimes = {"train_real": real, "train_synthetic": shown, "train_both": both}
     if options.baseline:
-        # every repeat of a real row is turned, flipped and shifted anew by the learner
+        # every repeat of a real row is augmented anew by the learner
         regimes["baseline_augmentation"] = take_rows(real, np.resize(np.arange(count_rows(real)), count_rows(both)))
     return regimes
 

@@ -143,9 +143,11 @@ def _utility(report: Mapping[str, Any]) -> str:
         (name, _number(regime.get("rows")), _spread(regime), f"{regime['mean'] / base:.1%}" if base else "–")
         for name, regime in regimes
     ]
+    count = utility.get("steps")
+    steps = "" if count == 1 else f" for {_number(count)} steps"  # what is solved at once takes one
     intro = (
-        f"Learner: {_line(utility.get('learner', '–'))}; trained from scratch for {_number(utility.get('steps'))} "
-        f"steps on each set of rows, {_number(utility.get('seeds'))} seeds (mean ± standard deviation), scored on "
+        f"Learner: {_line(utility.get('learner', '–'))}; trained from scratch{steps} "
+        f"on each set of rows, {_number(utility.get('seeds'))} seeds (mean ± standard deviation), scored on "
         f"{_number(utility.get('heldout_rows'))} held-out real rows."
     )
     table = _table(("trained on", "rows", _line(utility.get("metric", "score")), "÷ real"), rows)

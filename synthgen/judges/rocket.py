@@ -31,7 +31,7 @@ from .ensemble import FOLDS, split_folds
 OWN = ("axes", "center", "deviation", "scale", "middle", "distances")  # arrays of a reader beside its parts
 VERSION = 1  # of the readers and how they are fitted: whoever changes them raises it
 TEMPERATURES = np.geomspace(0.02, 8.0, 121)
-FEATURES = 1_000  # with twice as many the judge costs twice as much and says the same
+FEATURES = 1_000  # the judge's time is in proportion to them, and every candidate is judged
 AXES = 64  # at most so many principal axes for fidelity and typicality
 MOST_ROWS = 5_000  # of a fold that a reader is fitted to, evenly spaced
 

@@ -42,6 +42,12 @@ class ClassMix:
         return {"label": np.minimum(np.searchsorted(self._ends, u, side="right"), self._last).astype(np.int64)}
 
 
+def label_classes(columns: Columns, data: Data) -> np.ndarray:
+    """bool (N, K): the one class of each labelled row."""
+    found: np.ndarray = columns["label"][:, None] == np.arange(len(data.classes))
+    return found
+
+
 def build_class_mix(data: Data, options: ClassConditionOptions, seed: int, folder: Path | None = None) -> ClassMix:
     """The mix that `options.balance` asks for. UserError for names that are no class, or if every weight is 0."""
     if options.balance == "uniform":

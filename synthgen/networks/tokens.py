@@ -33,8 +33,8 @@ class TokenOptions(Options):
     base: Literal[None] = None
     """A pretrained model to start from; this version trains from scratch only: null."""
     patch: int | None = Field(None, ge=1, le=64)
-    """Elements (steps, points) in a token; null: 1 up to 32 steps, else the power of two that leaves about 32 tokens;
-    8 points. Larger is faster."""
+    """Elements (steps, points) in a token; null: 1 below 64 steps, else the power of two that leaves 32 tokens or
+    more; 8 points. Larger is faster."""
     width: Annotated[int, Field(ge=32, le=4096, multiple_of=32)] = 128
     """Channels of a token."""
     depth: int = Field(4, ge=1, le=48)
@@ -126,7 +126,8 @@ def normalise(x: torch.Tensor) -> torch.Tensor:
 
 
 class Block(nn.Module):
-    """Self-attention and a feed-forward layer, both scaled and gated by the row's embedding (adaLN-Zero of DiT)."""
+    """Self-attention and a feed-forward layer, scaled and gated by the row's embedding (adaLN of DiT); the gates are
+    small at first."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -11,80 +11,31 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .surfaces import Soup, bar, block, ellipse, lathe, lean, loft, move, prism, rectangle, spin, stand, tube
-
-Pieces = list[tuple[str, Soup]]
-Draw = np.random.Generator
-
-# How far towards the corners of its bounding box an outline carries a leg: a circle as far as the square in it.
-INSIDE = {"square": 1.0, "soft": 0.9, "round": 0.71, "oval": 0.71}
-
-
-def _one_of(draw: Draw, *names: str) -> str:
-    return names[int(draw.integers(len(names)))]
-
-
-def _happens(draw: Draw, chance: float) -> bool:
-    return bool(draw.random() < chance)
-
-
-def _post(start: tuple[float, ...], end: tuple[float, ...], radius: float, taper: float, *, round_bar: bool) -> Soup:
-    """A leg: a round or square bar from `start` to `end`, whose radius there is `taper` times as large."""
-    radii = np.array([radius, radius * taper])
-    path = np.array([start, end], float)
-    return tube(path, radii, 10) if round_bar else tube(path, radii * 1.3, 4, turned=np.pi / 4)
-
-
-def _four_legs(draw: Draw, width: float, depth: float, height: float, radius: float) -> Pieces:
-    """Legs under the corners of a rectangle, splayed or tapered or neither."""
-    round_bar, taper = _happens(draw, 0.5), draw.uniform(0.5, 1.0)
-    splay = draw.uniform(0.0, 0.12) * height if _happens(draw, 0.5) else 0.0
-    x, y = width / 2 - radius * 1.2, depth / 2 - radius * 1.2
-    pieces: Pieces = []
-    for right, back in ((-1, -1), (1, -1), (-1, 1), (1, 1)):
-        foot = (right * (x + splay), back * (y + splay), 0.0)
-        pieces.append(("leg", _post((right * x, back * y, height), foot, radius, taper, round_bar=round_bar)))
-    return pieces
-
-
-def _star_foot(draw: Draw, reach: float, height: float, radius: float) -> Pieces:
-    """One column on a disc or on a star of three to five feet."""
-    column = lathe([(radius, 0.02), (radius * draw.uniform(0.6, 1.0), height)], 12)
-    if _happens(draw, 0.4):
-        return [("leg", column), ("leg", lathe([(reach, 0), (reach, 0.015), (radius * 1.2, 0.045)]))]
-    feet = int(draw.integers(3, 6))
-    foot = bar((0, 0, 0.12 * height + 0.03), (0, -reach, 0.015), radius * 0.8, radius * 0.5)
-    return [("leg", column), *(("leg", spin(foot, number * 2 * np.pi / feet)) for number in range(feet))]
-
-
-def _outline(draw: Draw, shape: str, width: float, depth: float) -> np.ndarray:
-    """What seats and table tops look like from above."""
-    if shape in ("round", "oval"):
-        return ellipse(width, depth, 26)
-    return rectangle(width, depth, draw.uniform(0.1, 0.3) * depth if shape == "soft" else 0.0)
+from .joinery import INSIDE, Draw, Pieces, draw_outline, four_legs, happens, one_of, star_foot
+from .surfaces import Soup, bar, block, lathe, lean, loft, move, prism, rectangle, spin, stand, tube
 
 
 def _chair(draw: Draw) -> Pieces:
     width, depth, height = draw.uniform((0.38, 0.38, 0.38), (0.56, 0.54, 0.52))
     thick = draw.uniform(0.025, 0.09)
-    shape = _one_of(draw, "square", "soft", "round")
+    shape = one_of(draw, "square", "soft", "round")
     inside = INSIDE[shape]
-    pieces: Pieces = [("seat", prism(_outline(draw, shape, width, depth), height - thick, height, 0.3 * thick))]
+    pieces: Pieces = [("seat", prism(draw_outline(draw, shape, width, depth), height - thick, height, 0.3 * thick))]
     under = height - thick
-    legs = _one_of(draw, "four", "four", "star", "sled")
+    legs = one_of(draw, "four", "four", "star", "sled")
     radius = draw.uniform(0.014, 0.028)
     if legs == "four":
-        pieces += _four_legs(draw, width * inside, depth * inside, under, radius)
+        pieces += four_legs(draw, width * inside, depth * inside, under, radius)
     elif legs == "star":
-        pieces += _star_foot(draw, width * draw.uniform(0.45, 0.6), under, radius * 1.4)
+        pieces += star_foot(draw, width * draw.uniform(0.45, 0.6), under, radius * 1.4)
     else:
         y, z = inside * depth / 2 - radius, radius
         path = np.array([(0, -y, under), (0, -y, z + 0.04), (0, -y + 0.04, z), (0, y, z)])
-        end = np.array([(0, y, under)]) if _happens(draw, 0.5) else np.zeros((0, 3))
+        end = np.array([(0, y, under)]) if happens(draw, 0.5) else np.zeros((0, 3))
         frame = tube(np.concatenate([path, end]), radius, 8)
         pieces += [("leg", move(frame, (side * (inside * width / 2 - 1.5 * radius), 0, 0))) for side in (-1, 1)]
     pieces += _chair_back(draw, width * inside, depth * inside, height)
-    if _happens(draw, 0.35):
+    if happens(draw, 0.35):
         pieces += _chair_arms(draw, width, depth, height)
     return pieces
 
@@ -93,7 +44,7 @@ def _chair_back(draw: Draw, width: float, depth: float, height: float) -> Pieces
     """A panel, bars across, or bars upright between two posts; leaning backwards."""
     tall, thick, angle = draw.uniform((0.28, 0.02, 0.0), (0.62, 0.05, 0.3))
     wide, y = width * draw.uniform(0.8, 1.0), depth / 2 - thick
-    style = _one_of(draw, "panel", "panel", "ladder", "spindles")
+    style = one_of(draw, "panel", "panel", "ladder", "spindles")
     gap = draw.uniform(0.0, 0.12) if style == "panel" else 0.0
     pieces: list[Soup] = []
     if style == "panel":
@@ -132,40 +83,40 @@ def _chair_arms(draw: Draw, width: float, depth: float, height: float) -> Pieces
 def _table(draw: Draw) -> Pieces:
     width, height, thick = draw.uniform((0.55, 0.34, 0.02), (1.9, 0.80, 0.07))
     depth = width * draw.uniform(0.45, 1.0)
-    shape = _one_of(draw, "square", "square", "soft", "round", "oval")
+    shape = one_of(draw, "square", "square", "soft", "round", "oval")
     if shape == "round":
         depth = width = min(width, 1.3)
-    outline = _outline(draw, shape, width, depth)
+    outline = draw_outline(draw, shape, width, depth)
     pieces: Pieces = [("top", prism(outline, height - thick, height, draw.uniform(0.0, 0.4) * thick))]
     under, radius = height - thick, draw.uniform(0.02, 0.045)
     inside = INSIDE[shape] * draw.uniform(0.88, 1.0)
-    style = _one_of(draw, "four", "four", "three" if shape == "round" else "panels", "star" if width < 1.2 else "four")
+    style = one_of(draw, "four", "four", "three" if shape == "round" else "panels", "star" if width < 1.2 else "four")
     if style == "four":
-        pieces += _four_legs(draw, width * inside, depth * inside, under, radius)
+        pieces += four_legs(draw, width * inside, depth * inside, under, radius)
     elif style == "three":
         reach, splay = 0.36 * width, draw.uniform(0.0, 0.15) * height
         leg = bar((0, -reach, under), (0, -reach - splay, 0), radius, radius * draw.uniform(0.5, 1.0))
         pieces += [("leg", spin(leg, number * 2 * np.pi / 3)) for number in range(3)]
     elif style == "star":
-        pieces += _star_foot(draw, min(width, depth) * draw.uniform(0.3, 0.42), under, radius * 1.5)
+        pieces += star_foot(draw, min(width, depth) * draw.uniform(0.3, 0.42), under, radius * 1.5)
     else:
         x, y = width * inside / 2, depth * inside * draw.uniform(0.3, 0.48)
         panel = block((x - 1.2 * radius, -y, 0), (x, y, under))
         pieces += [("leg", spin(panel, angle)) for angle in (0, np.pi)]
-    if style != "star" and _happens(draw, 0.35):
+    if style != "star" and happens(draw, 0.35):
         wide, deep = 0.5 * width * inside, 0.5 * depth * inside
         z = under * draw.uniform(0.2, 0.55)
-        pieces.append(("board", prism(_outline(draw, shape, 2 * wide, 2 * deep), z, z + 0.02)))
+        pieces.append(("board", prism(draw_outline(draw, shape, 2 * wide, 2 * deep), z, z + 0.02)))
     return pieces
 
 
 def _lamp(draw: Draw) -> Pieces:
-    standing = _happens(draw, 0.5)
+    standing = happens(draw, 0.5)
     height = draw.uniform(1.25, 1.75) if standing else draw.uniform(0.32, 0.62)
     reach = height * (draw.uniform(0.08, 0.13) if standing else draw.uniform(0.16, 0.24))
     stem = height * (draw.uniform(0.008, 0.016) if standing else draw.uniform(0.02, 0.035))
     top = height * (draw.uniform(0.72, 0.82) if standing else draw.uniform(0.5, 0.65))
-    base = _one_of(draw, "disc", "square", "dome", "tripod")
+    base = one_of(draw, "disc", "square", "dome", "tripod")
     low = 0.03 * height
     pieces: Pieces = []
     if base == "tripod":
@@ -178,7 +129,7 @@ def _lamp(draw: Draw) -> Pieces:
     else:
         dome = [(reach, 0), (reach * 0.9, low * 0.8), (reach * 0.55, low * 1.6), (stem, low * 2)]
         pieces.append(("base", lathe([(reach, 0), (reach, low)] if base == "disc" else dome)))
-    pole = _one_of(draw, "straight", "straight", "vase", "bent")
+    pole = one_of(draw, "straight", "straight", "vase", "bent")
     shift = 0.0
     if pole == "vase" and base != "tripod" and not standing:
         belly = np.linspace(0, 1, 9)
@@ -198,7 +149,7 @@ def _shade(draw: Draw, height: float, top: float, standing: bool) -> Soup:
     """A ball, or a shell open above and below, that hides the end of the pole."""
     wide = height * (draw.uniform(0.1, 0.17) if standing else draw.uniform(0.2, 0.34))
     low = top - draw.uniform(0.0, 0.04) * height
-    style = _one_of(draw, "cone", "drum", "ball", "bell")
+    style = one_of(draw, "cone", "drum", "ball", "bell")
     tall = min(height - low, 2.2 * wide)
     if style == "ball":
         angle = np.linspace(-1.5, 1.5, 11)
@@ -220,7 +171,7 @@ def _shelf(draw: Draw) -> Pieces:
     heights = np.linspace(low, height - thick, levels)
     heights[1:-1] += draw.uniform(-0.2, 0.2, levels - 2) * (heights[1] - heights[0])
     x, y = width / 2, depth / 2
-    posts = _happens(draw, 0.35)
+    posts = happens(draw, 0.35)
     pieces: Pieces = [("board", block((-x, -y, z), (x, y, z + thick))) for z in heights]
     for side in (-1, 1):
         edge = side * (x + thick / 2)
@@ -230,10 +181,10 @@ def _shelf(draw: Draw) -> Pieces:
             pieces += [("side", soup) for soup in bars]
         else:
             pieces.append(("side", block((edge - thick / 2, -y, 0), (edge + thick / 2, y, height))))
-    if not posts and width > 0.8 and _happens(draw, 0.5):
+    if not posts and width > 0.8 and happens(draw, 0.5):
         middle = width * draw.uniform(-0.15, 0.15)
         pieces.append(("side", block((middle - thick / 2, -y, low), (middle + thick / 2, y, height - thick))))
-    if _happens(draw, 0.3 if posts else 0.65):
+    if happens(draw, 0.3 if posts else 0.65):
         pieces.append(("back", block((-x, y - 0.008, low), (x, y, height))))
     return pieces
 
@@ -243,9 +194,9 @@ def _mug(draw: Draw) -> Pieces:
     radius = height * draw.uniform(0.36, 0.58)
     wall = draw.uniform(0.003, 0.006)
     share = np.linspace(0, 1, 9)
-    flare, belly = draw.uniform(-0.12, 0.22), draw.uniform(-0.06, 0.16) if _happens(draw, 0.6) else 0.0
+    flare, belly = draw.uniform(-0.12, 0.22), draw.uniform(-0.06, 0.16) if happens(draw, 0.6) else 0.0
     profile = radius * (1 + flare * (share - 0.5) + belly * np.sin(np.pi * share))
-    if _happens(draw, 0.25):  # a rounded foot
+    if happens(draw, 0.25):  # a rounded foot
         profile[:3] *= (0.72, 0.9, 0.98)
     outer = list(zip(profile, height * share, strict=True))
     inner = list(zip(profile[1:] - wall, height * share[1:], strict=True))[::-1]
@@ -263,7 +214,7 @@ def _mug(draw: Draw) -> Pieces:
 
 
 def _car(draw: Draw) -> Pieces:
-    style = _one_of(draw, "saloon", "hatch", "van", "pickup")
+    style = one_of(draw, "saloon", "hatch", "van", "pickup")
     length, width = draw.uniform(3.5, 5.2), draw.uniform(1.55, 1.95)
     wheel = draw.uniform(0.28, 0.38)
     floor, waist = wheel * draw.uniform(0.55, 0.9), draw.uniform(0.8, 1.0)
@@ -303,16 +254,16 @@ def _bed(draw: Draw) -> Pieces:
     width, length = draw.uniform(0.85, 1.9), draw.uniform(1.85, 2.15)
     thick, frame = draw.uniform((0.12, 0.08), (0.28, 0.22))
     x, y, rim = width / 2, length / 2, draw.uniform(0.02, 0.08)
-    raised = _happens(draw, 0.65)
+    raised = happens(draw, 0.65)
     low = draw.uniform(0.1, 0.28) if raised else 0.0
     top = low + frame
     pieces: Pieces = [("frame", block((-x - rim, -y - rim, low), (x + rim, y + rim, top)))]
     pieces.append(("mattress", move(prism(rectangle(width, length, 0.08), 0, thick, 0.035), (0, 0, top - 0.02))))
     if raised:
-        pieces += _four_legs(draw, width + 2 * rim, length + 2 * rim, low, draw.uniform(0.025, 0.05))
+        pieces += four_legs(draw, width + 2 * rim, length + 2 * rim, low, draw.uniform(0.025, 0.05))
     rise = top + thick + draw.uniform(0.2, 0.6)
     pieces += [("headboard", piece) for piece in _headboard(draw, x + rim, y + rim, top, rise)]
-    if _happens(draw, 0.3):
+    if happens(draw, 0.3):
         pieces.append(("frame", block((-x - rim, -y - rim - 0.05, low), (x + rim, -y - rim, top + thick + 0.08))))
     count = 1 if width < 1.25 else 2
     wide, deep = min(0.75, width / count * 0.82), draw.uniform(0.32, 0.45)
@@ -324,7 +275,7 @@ def _bed(draw: Draw) -> Pieces:
 
 
 def _headboard(draw: Draw, x: float, y: float, low: float, high: float) -> list[Soup]:
-    style = _one_of(draw, "panel", "round", "bars", "none")
+    style = one_of(draw, "panel", "round", "bars", "none")
     if style == "none":
         return []
     if style == "bars":
@@ -340,39 +291,39 @@ def _sofa(draw: Draw) -> Pieces:
     places = int(draw.integers(1, 4))
     width = places * draw.uniform(0.55, 0.75) + 0.05
     depth, height = draw.uniform((0.6, 0.36), (0.85, 0.47))
-    low = draw.uniform(0.06, 0.18) if _happens(draw, 0.75) else 0.0
+    low = draw.uniform(0.06, 0.18) if happens(draw, 0.75) else 0.0
     plinth = low + (height - low) * draw.uniform(0.4, 0.6)
     x, y = width / 2, depth / 2
     pieces: Pieces = [("seat", block((-x, -y, low), (x, y, plinth)))]
-    split = _happens(draw, 0.65)
+    split = happens(draw, 0.65)
     count = places if split else 1
     edges = np.linspace(-x, x, count + 1)
     for left, right in zip(edges[:-1], edges[1:], strict=True):
         pieces.append(("seat", block((left + 0.004, -y - 0.02, plinth), (right - 0.004, y, height), 0.03)))
     back, rise, angle = draw.uniform((0.14, 0.3, 0.0), (0.26, 0.5, 0.25))
-    cushions = edges if split and _happens(draw, 0.6) else edges[[0, -1]]
+    cushions = edges if split and happens(draw, 0.6) else edges[[0, -1]]
     for left, right in zip(cushions[:-1], cushions[1:], strict=True):
         corner = (right - 0.004, y - 0.06 + back, height + rise)
         cushion = block((left + 0.004, y - 0.06, low + 0.02), corner, 0.04)
         pieces.append(("backrest", lean(cushion, angle, (0, y, height))))
     pieces += _sofa_arms(draw, x, y, low, height)
-    if _happens(draw, 0.25):
-        side, out = (-1 if _happens(draw, 0.5) else 1), draw.uniform(0.5, 0.8)
+    if happens(draw, 0.25):
+        side, out = (-1 if happens(draw, 0.5) else 1), draw.uniform(0.5, 0.8)
         reach = x - max(0.6, width / places)
         left, right = sorted((side * x, side * max(reach, -x + 0.01)))
         pieces.append(("seat", block((left, -y - out, low), (right, -y, plinth))))
         pieces.append(("seat", block((left, -y - out, plinth), (right, -y - 0.02, height), 0.03)))
     if low:
-        pieces += _four_legs(draw, width, depth, low + 0.01, draw.uniform(0.02, 0.04))
+        pieces += four_legs(draw, width, depth, low + 0.01, draw.uniform(0.02, 0.04))
     return pieces
 
 
 def _sofa_arms(draw: Draw, x: float, y: float, low: float, height: float) -> Pieces:
     """Boxes, or boards with a roll on top; or none."""
-    if _happens(draw, 0.12):
+    if happens(draw, 0.12):
         return []
     thick, rise = draw.uniform((0.08, 0.08), (0.24, 0.25))
-    rolled = _happens(draw, 0.35)
+    rolled = happens(draw, 0.35)
     top = height + rise - (thick / 2 if rolled else 0)
     pieces: Pieces = []
     for side in (-1, 1):

@@ -5,10 +5,7 @@ describe_source(ImageSourceOptions(kind="files", path="clothes"), "label")     #
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-from importlib.util import find_spec
-
-from ..errors import UserError
+from .builtins import check_builtin
 from .digits import open_digits
 from .files import open_files
 from .hub import describe_hub, open_hub
@@ -30,7 +27,7 @@ def open_source(options: ImageSourceOptions, target: Target) -> Opened:
 def describe_source(options: ImageSourceOptions, target: Target) -> str:
     """One line about a source whose rows have a label or a mask, from headers alone. A UserError if it has none."""
     if options.kind == "builtin":
-        check_builtin(options, target)
+        check_images(options, target)
         return f"{options.name}: built in"
     if options.kind == "hub":
         return describe_hub(options, target)
@@ -39,17 +36,8 @@ def describe_source(options: ImageSourceOptions, target: Target) -> str:
     return f"{opened.title}: {', '.join(opened.parts)}{classes}"
 
 
-def check_builtin(options: ImageSourceOptions, target: Target) -> None:
+def check_images(options: ImageSourceOptions, target: Target) -> None:
     """A UserError if there is no such built-in source, or its package is missing."""
-    name = options.name or ""
-    if name not in BUILTINS[target]:
-        every = [known for names in BUILTINS.values() for known in names]
-        near = get_close_matches(name, every, 1)
-        hint = f" (did you mean {near[0]!r}?)" if near and near[0] != name else ""
-        what = f"has no {target}s" if name in every else f"is not built in{hint}"
-        raise UserError(f"source.name: {name!r} {what}; here it can be {' or '.join(BUILTINS[target])}")
-    if find_spec(MODULES[name]) is None:
-        raise UserError(
-            f"source.name: {name!r} needs the package {MODULES[name]!r}, which is not installed; "
-            f"run: pip install 'synthgen[{EXTRA}]'"
-        )
+    name, every = options.name or "", [known for names in BUILTINS.values() for known in names]
+    module = MODULES.get(name, "")
+    check_builtin(name, BUILTINS[target], module=module, extra=EXTRA, others=every, lacks=f"{target}s")

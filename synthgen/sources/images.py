@@ -16,7 +16,7 @@ from ..errors import UserError
 from ..types import Columns, Data, Origin
 from . import digits
 from .classes import check_classes, name_labels, name_values
-from .describe import check_builtin, open_source
+from .describe import check_images, open_source
 from .options import ImageSourceOptions
 from .reading import Picture, check_sizes, read_pictures, stack_images
 from .rows import PARTS, Faults, Opened, Target
@@ -40,7 +40,7 @@ class Named:
 def load_labelled_images(options: ImageSourceOptions, seed: int) -> Data:
     """Columns image uint8 (N, H, W, C), C 1 or 3, and label int64 (N,). Errors in the source are UserErrors."""
     if options.kind == "builtin":
-        check_builtin(options, "label")
+        check_images(options, "label")
         options = options.model_copy(update={"heldout": digits.HELDOUT})
     return _load(options, seed, "label")
 
@@ -48,7 +48,7 @@ def load_labelled_images(options: ImageSourceOptions, seed: int) -> Data:
 def load_masked_images(options: ImageSourceOptions, seed: int) -> Data:
     """Columns image uint8 (N, H, W, C), C 1 or 3, and mask uint8 (N, H, W): class numbers and `options.ignore`."""
     if options.kind == "builtin":
-        check_builtin(options, "mask")
+        check_images(options, "mask")
         return load_tissue(options.rows, options.height_width, seed)
     return _load(options, seed, "mask")
 

@@ -81,6 +81,9 @@ class SourceOptions(Options):
             raise ValueError(f"kind {self.kind!r} needs {_NEEDED[self.kind]!r}; set source.{_NEEDED[self.kind]}")
         if isinstance(self.split, dict) and "train" not in self.split:
             raise ValueError("split names no part to train on; add train")
+        columns: dict[str, str] = getattr(self, "columns", {})
+        if len(set(columns.values())) < len(columns):
+            raise ValueError("columns name the same column twice; give each its own")
         return self
 
     def _refuse_fields_of_other_kinds(self) -> None:
@@ -138,8 +141,6 @@ class ImageSourceOptions(SourceOptions):
     def _fit_together(self) -> Self:
         if self.size is None and self.fit != "resize":
             raise ValueError(f"fit {self.fit!r} needs a size; set source.size")
-        if len(set(self.columns.values())) < len(self.columns):
-            raise ValueError("columns name the same column twice; give each its own")
         if self.ignore is not None and self.classes and self.ignore < len(self.classes):
             raise ValueError(
                 f"ignore {self.ignore} is also the number of a class; use a number from {len(self.classes)}"

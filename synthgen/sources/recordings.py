@@ -9,13 +9,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from difflib import get_close_matches
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
 from ..errors import UserError
+from .builtins import check_builtin
 from .rows import Faults
 
 EXTRA = "timeseries"
@@ -57,22 +56,14 @@ class Collection:
     total: int = 0  # series that the source holds, bad ones too
 
 
-def check_builtin(name: str) -> None:
+def check_recordings(name: str) -> None:
     """A UserError if there is no such built-in source, or its package is missing."""
-    if name not in BUILTINS:
-        near = get_close_matches(name, BUILTINS, 1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise UserError(f"source.name: {name!r} is not built in{hint}; here it can be {' or '.join(BUILTINS)}")
-    if find_spec("aeon") is None:
-        raise UserError(
-            f"source.name: {name!r} needs the package 'aeon', which is not installed; "
-            f"run: pip install 'synthgen[{EXTRA}]'"
-        )
+    check_builtin(name, BUILTINS, module="aeon", extra=EXTRA)
 
 
 def open_builtin(name: str) -> Collection:
     """The built-in recordings of that name. A UserError if the installed aeon does not bring them."""
-    check_builtin(name)
+    check_recordings(name)
     try:
         return {"motions": _open_motions, "power": _open_power, "gait": _open_gait}[name]()
     except ImportError:

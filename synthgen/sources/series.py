@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import UserError
 from ..types import Columns, Data, Origin
 from .classes import check_classes, name_labels
-from .recordings import BUILTINS, Collection, Recording, check_builtin, open_builtin
+from .recordings import BUILTINS, Collection, Recording, check_recordings, open_builtin
 from .rows import PARTS
 from .series_options import SeriesSourceOptions
 from .series_tables import describe_tables, open_tables
@@ -83,7 +83,7 @@ def load_series(options: SeriesSourceOptions, seed: int) -> Data:
 def describe_series(options: SeriesSourceOptions) -> str:
     """One line about the source, from headers alone. A UserError if there is none."""
     if options.kind == "builtin":
-        check_builtin(options.name or "")
+        check_recordings(options.name or "")
         return f"{options.name}: built in; {BUILTINS[options.name or '']}"
     return describe_tables(options)
 

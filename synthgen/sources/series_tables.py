@@ -8,7 +8,6 @@ Knows neither windows nor numbers of classes.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
@@ -28,7 +27,7 @@ from .rows import PARTS, BadRow
 from .series_cells import Cells, Words, name_channels, name_kinds, read_series, read_table
 from .series_columns import Layout, find_layout, is_number
 from .series_options import SeriesSourceOptions
-from .tables import check_columns, class_names
+from .tables import check_columns, class_names, json_records
 
 SUFFIXES = (".parquet", ".jsonl", ".ndjson", ".csv", ".csv.gz")
 BATCH = 64
@@ -139,7 +138,7 @@ def read_schema(file: Path) -> pa.Schema:
         if file.suffix in (".csv", ".gz"):
             with pyarrow.csv.open_csv(file) as reader:
                 return reader.schema
-        records = [record for record in islice(_json_records(file), SAMPLE) if isinstance(record, dict)]
+        records = [record for record in islice(json_records(file), SAMPLE) if isinstance(record, dict)]
         if not records:
             raise ValueError("no line is a JSON record")
         return pa.Table.from_pylist(records).schema
@@ -190,22 +189,11 @@ def _batch_cells(batch: Any, layout: Layout) -> Iterator[Cells]:
 
 
 def _json_cells(file: Path, layout: Layout) -> Iterator[Cells | BadRow]:
-    for record in _json_records(file):
-        is_record = isinstance(record, dict)
-        yield {role: record.get(name) for role, name in layout.roles.items()} if is_record else record
-
-
-def _json_records(file: Path) -> Iterator[Any]:
-    """dict, or a BadRow where a line is none."""
-    with file.open(encoding="utf-8-sig") as lines:
-        for line in lines:
-            if not line.strip():
-                continue
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError):
-                record = None
-            yield record if isinstance(record, dict) else BadRow("not a JSON record")
+    for record in json_records(file):
+        if isinstance(record, dict):
+            yield {role: record.get(name) for role, name in layout.roles.items()}
+        else:
+            yield record
 
 
 def _unreadable(file: Path, error: Exception) -> UserError:

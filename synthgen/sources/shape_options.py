@@ -5,9 +5,9 @@ ShapeSourceOptions(kind="files", path="chairs_and_tables", points=1024, up="y")
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from .options import SourceOptions, Word, refuse_repeats
 
@@ -44,9 +44,3 @@ class ShapeSourceOptions(SourceOptions):
     @classmethod
     def _are_distinct(cls, names: list[str] | None) -> list[str] | None:
         return refuse_repeats(names, "one")
-
-    @model_validator(mode="after")
-    def _names_columns_once(self) -> Self:
-        if len(set(self.columns.values())) < len(self.columns):
-            raise ValueError("columns name the same column twice; give each its own")
-        return self

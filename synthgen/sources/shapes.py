@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from difflib import get_close_matches
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
 from ..errors import UserError
 from ..types import Columns, Data, Origin
+from .builtins import check_builtin
 from .classes import check_classes, clean_label, name_labels
 from .clouds import Shape
 from .furniture import CLASSES, load_furniture
@@ -43,7 +42,7 @@ def load_shapes(options: ShapeSourceOptions, seed: int) -> Data:
     details: parts (names), points (P), parts_of (class -> numbers of the parts that its training rows have).
     """
     if options.kind == "builtin":
-        check_builtin(options)
+        check_shapes(options)
         return load_furniture(options.rows, options.points, seed)
     opened = open_shapes(options)
     shapes, parts, bad = _read_all(opened, options)
@@ -64,7 +63,7 @@ def load_shapes(options: ShapeSourceOptions, seed: int) -> Data:
 def describe_shapes(options: ShapeSourceOptions) -> str:
     """One line about a source of shapes, from headers and names alone. A UserError if there is none."""
     if options.kind == "builtin":
-        check_builtin(options)
+        check_shapes(options)
         return f"{options.name}: built in, {len(CLASSES)} classes"
     if options.kind == "hub":
         return describe_hub_shapes(options)
@@ -72,18 +71,9 @@ def describe_shapes(options: ShapeSourceOptions) -> str:
     return f"{opened.title}: {', '.join(opened.parts)}; {opened.count}"
 
 
-def check_builtin(options: ShapeSourceOptions) -> None:
+def check_shapes(options: ShapeSourceOptions) -> None:
     """A UserError if there is no such built-in source, or its package is missing."""
-    name = options.name or ""
-    if name not in BUILTINS:
-        near = get_close_matches(name, BUILTINS, 1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise UserError(f"source.name: {name!r} is not built in{hint}; here it can be {' or '.join(BUILTINS)}")
-    if find_spec("trimesh") is None:
-        raise UserError(
-            f"source.name: {name!r} needs the package 'trimesh', which is not installed; "
-            f"run: pip install 'synthgen[{EXTRA}]'"
-        )
+    check_builtin(options.name or "", BUILTINS, module="trimesh", extra=EXTRA)
 
 
 def _read_all(opened: OpenedShapes, options: ShapeSourceOptions) -> tuple[Sorted, tuple[str, ...], tuple[str, ...]]:

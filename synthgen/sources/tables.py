@@ -128,16 +128,21 @@ def _typed(cell: str | None) -> str | float | None:
 
 
 def _json_cells(file: Path, image: str, column: str) -> Iterator[tuple[Any, Any] | BadRow]:
+    for record in json_records(file):
+        yield (record.get(image), record.get(column)) if isinstance(record, dict) else record
+
+
+def json_records(file: Path) -> Iterator[dict[str, Any] | BadRow]:
+    """The records of JSON lines; a BadRow where a line is none."""
     with file.open(encoding="utf-8-sig") as lines:
         for line in lines:
             if not line.strip():
                 continue
             try:
-                cells = json.loads(line)
+                record = json.loads(line)
             except (ValueError, RecursionError):
-                yield BadRow("not a JSON record")
-                continue
-            yield (cells.get(image), cells.get(column)) if isinstance(cells, dict) else BadRow("not a JSON record")
+                record = None
+            yield record if isinstance(record, dict) else BadRow("not a JSON record")
 
 
 def _first_columns(file: Path) -> tuple[str, ...]:

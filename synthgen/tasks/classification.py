@@ -10,7 +10,7 @@ from ..codecs.images import ImageCodec, augment_images, fit_label_codec
 from ..evaluation.learners import ImageClassifierLearner
 from ..export.parquet import decode_png, encode_png
 from ..judges.classifier import fit_classifier_judge
-from ..labels.class_mix import build_class_mix
+from ..labels.class_mix import build_class_mix, label_classes
 from ..labels.options import ClassConditionOptions
 from ..networks.unet import SmallUNet, UNetOptions, build_unet
 from ..sources import ImageSourceOptions, describe_source, load_labelled_images
@@ -37,12 +37,6 @@ def encode_rows(columns: Columns, data: Data) -> dict[str, list[Any]]:
 def decode_rows(rows: dict[str, list[Any]], data: Data) -> Columns:
     images = np.stack([decode_png(image) for image in rows["image"]])
     return {"image": images if images.ndim == 4 else images[..., None], "label": np.array(rows["label"], np.int64)}
-
-
-def find_classes(columns: Columns, data: Data) -> np.ndarray:
-    """bool (N, K): the one class of each row."""
-    found: np.ndarray = columns["label"][:, None] == np.arange(len(data.classes))
-    return found
 
 
 def draw_rows(columns: Columns, data: Data) -> list[Any]:
@@ -73,6 +67,6 @@ TASK = Task(
     decode=decode_rows,
     draw=draw_rows,
     legend=lambda data: [],
-    classes_of=find_classes,
+    classes_of=label_classes,
     augmentations=("flip", "turn", "shift", "warp"),
 )

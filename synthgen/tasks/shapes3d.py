@@ -20,6 +20,7 @@ from ..export.options import Facts
 from ..export.parquet import fixed_lists
 from ..export.scenes import write_scenes
 from ..judges.points import fit_points_judge
+from ..labels.class_mix import label_classes
 from ..labels.inventories import build_inventories
 from ..labels.poses import oriented_boxes, standing_poses, to_canonical, to_world
 from ..labels.scenes import Shape, build_scene
@@ -105,12 +106,6 @@ def decode_rows(rows: dict[str, list[Any]], data: Data) -> Columns:
     }
 
 
-def find_classes(columns: Columns, data: Data) -> np.ndarray:
-    """bool (N, K): the one class of each row."""
-    found: np.ndarray = columns["label"][:, None] == np.arange(len(data.classes))
-    return found
-
-
 def write_scene_rows(
     folder: Path, batches: Iterator[dict[str, list[Any]]], data: Data, options: ShapeConditionOptions, facts: Facts
 ) -> None:
@@ -154,7 +149,7 @@ TASK = Task(
     decode=decode_rows,
     draw=draw_shapes,
     legend=shape_legend,
-    classes_of=find_classes,
+    classes_of=label_classes,
     compare=compare_shapes,
     formats={"scenes": write_scene_rows},
 )

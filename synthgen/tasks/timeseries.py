@@ -16,6 +16,7 @@ from ..evaluation.series_measures import compare_series
 from ..evaluation.series_pictures import draw_series, series_legend
 from ..export.parquet import fixed_lists
 from ..judges.rocket import fit_rocket_judge
+from ..labels.class_mix import label_classes
 from ..labels.events import add_severity, describe_events
 from ..labels.schedules import build_schedule, switch_off
 from ..labels.series_options import SeriesConditionOptions
@@ -91,12 +92,6 @@ def decode_rows(rows: dict[str, list[Any]], data: Data) -> Columns:
     return {"series": np.ascontiguousarray(series), "label": label, "events": events, "severity": severity}
 
 
-def find_classes(columns: Columns, data: Data) -> np.ndarray:
-    """bool (N, K): the one class of each row."""
-    found: np.ndarray = columns["label"][:, None] == np.arange(len(data.classes))
-    return found
-
-
 def probe_events(
     sample: Callable[[Columns, np.ndarray], Columns], labels: LabelGenerator, data: Data
 ) -> dict[str, Any]:
@@ -124,7 +119,7 @@ TASK = Task(
     name="timeseries",
     summary="a series with its class and its events",
     extra="timeseries",
-    requires=("aeon", "sklearn", "scipy"),
+    requires=("aeon", "scipy"),
     builtins={
         "motions": "four activities from a wearable, 6 channels × 100 steps (BasicMotions)",
         "power": "days of electricity demand by season, 24 hours (ItalyPowerDemand)",
@@ -148,7 +143,7 @@ TASK = Task(
     decode=decode_rows,
     draw=draw_series,
     legend=series_legend,
-    classes_of=find_classes,
+    classes_of=label_classes,
     augmentations=("warp", "scale"),
     compare=compare_series,
     probe=probe_events,

@@ -47,7 +47,7 @@ class TrainOptions(Options):
     """Changes made to training rows at random. Images, masks along with them: flip, turn by quarters, shift by up to
     7 % of the side, warp: turned by up to 12 degrees and stretched by up to 15 %; the net is told how a row was
     changed, and draws unchanged ones. Series: warp: a stretch of 80 % or more, read over the whole length; scale: each
-    channel by about 10 %; the net is not told, and draws series as varied, which tiny sets need."""
+    channel by about 10 %; the net is not told, and draws series as varied."""
     sigma_mean: float = Field(0.0, ge=-5, le=5)
     """Noise levels are sigmoid(N(sigma_mean, sigma_sd)); larger: more time on coarse structure."""
     sigma_sd: float = Field(1.0, gt=0, le=5)

@@ -66,4 +66,4 @@ def test_augmented_points_keep_their_part_and_nearly_their_place():
 def test_the_description_names_the_net_and_the_augmentation():
     learner = ShapeLearner(DATA)
     assert " k parameters" in learner.description and "augmented:" in learner.description
-    assert learner.metric == "mean of class accuracy and part mIoU"
+    assert learner.metric == "shape score"

@@ -105,19 +105,24 @@ SHORT = {
 }  # fmt: skip
 SEQUENCES = {
     "timeseries": {"conditions.history": 20},
+    "3d": {
+        "source.rows": 24, "source.points": 256, "export.formats": "[scenes]", "conditions.scenes.count": 6,
+        "conditions.scenes.objects": "[2, 3]",
+    },
 }  # fmt: skip
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", SEQUENCES)
 def test_sequences_survive_too(recipe, tmp_path):
-    """On one worker undisturbed and on two with three kills: every file that a user gets, byte for byte."""
+    """On one worker undisturbed and on two with two kills: every file that a user gets, byte for byte."""
     settings = {**SHORT, **SEQUENCES[recipe]}
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     finish([*words(recipe, settings, undisturbed), "--replicas", "1"])
     asked = [*words(recipe, settings, killed), "--replicas", "2"]
-    for event, count in (("training", 2), ("shard", 2), ("export", 1)):
+    for event, count in (("training", 2), ("shard", 2)):
         run_until(asked, killed, event, count, 0)
     finish(asked)
-    assert data_digests(killed) == data_digests(undisturbed) != {}
+    for part in ("data", *settings.get("export.formats", "").strip("[]").split()):
+        assert digest_folder(killed / "dataset" / part) == digest_folder(undisturbed / "dataset" / part) != {}
     assert set(Counter(entry["number"] for entry in events(killed, "shard")).values()) == {1}

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from synthgen.errors import UserError
-from synthgen.sources import recordings
+from synthgen.sources import builtins
 from synthgen.sources.series import describe_series, load_series
 from synthgen.sources.series_options import SeriesSourceOptions
 
@@ -89,7 +89,7 @@ def test_describing_reads_no_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     assert describe_series(builtin("motions")) == "motions: built in; 80 series of 100 steps, 6 channels, 4 classes"
     with pytest.raises(UserError, match=r"source.name: 'motion' is not built in \(did you mean 'motions'\?\)"):
         describe_series(builtin("motion"))
-    monkeypatch.setattr(recordings, "find_spec", lambda name: None)
+    monkeypatch.setattr(builtins, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"needs the package 'aeon'.*pip install 'synthgen\[timeseries\]'"):
         load_series(builtin("power"), seed=0)
 

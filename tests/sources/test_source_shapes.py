@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from synthgen.errors import UserError
-from synthgen.sources import shapes as module
+from synthgen.sources import builtins
 from synthgen.sources.clouds import choose_points, make_cloud, read_npz, turn_upright
 from synthgen.sources.shape_options import ShapeSourceOptions
 from synthgen.sources.shapes import describe_shapes, load_shapes
@@ -81,7 +81,7 @@ def test_furniture_through_the_door(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_unknown_builtins_and_a_missing_package_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=r"'furnitures' is not built in \(did you mean 'furniture'\?\)"):
         load_shapes(builtin("furnitures"), 0)
-    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    monkeypatch.setattr(builtins, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install 'synthgen\[3d\]'"):
         describe_shapes(builtin("furniture"))
 
