@@ -13,7 +13,7 @@ from ..options import Options
 
 
 class AgreementOptions(Options):
-    """Refuse rows whose image and label fit together worse than nearly all real rows do."""
+    """Refuse rows whose content and label fit together worse than nearly all real rows do."""
 
     quantile: float = Field(default=0.02, ge=0, le=0.5)
     """Refuse below this quantile of the out-of-fold agreement of real training rows (of the same class)."""
