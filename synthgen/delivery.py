@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,10 +28,10 @@ from .evaluation.report import plain, write_report
 from .export.card import write_card
 from .export.options import Facts
 from .export.parquet import ShardedWriter, read_batches, write_table
-from .hardware import look
+from .hardware import cores, look
 from .harvest import Harvest
 from .modelling import read_looks
-from .production import INTERNAL
+from .production import INTERNAL, Maker
 from .progress import Progress
 from .recipe import Recipe
 from .run_folder import RunFolder
@@ -83,12 +85,13 @@ def deliver(
     return report
 
 
-def draw_preview(place: RunFolder, task: Task, data: Data, table: pa.Table) -> tuple[Path, Path]:
+def draw_preview(place: RunFolder, maker: Maker, table: pa.Table) -> tuple[Path, Path]:
     """preview.png and preview.parquet in the run's folder: `table`'s rows, on the sheet beside as many real ones."""
-    rows = task.decode(table.select(list(task.features(data))).to_pydict(), data)
+    task, data = maker.task, maker.data
+    rows = task.decode(table.select(list(task.early(data))).to_pydict(), data)
     sheet, kept = place.path / "preview.png", place.path / "preview.parquet"
     _sheet(task, data, _varied(task, data.train, data, len(table)), rows).save(sheet)
-    write_table(kept, table.drop_columns(list(INTERNAL)))
+    write_table(kept, maker.complete(table))
     return sheet, kept
 
 
@@ -105,9 +108,21 @@ def _label_names(rows: Columns, data: Data) -> list[str]:
 
 def _write_rows(folder: Path, recipe: Recipe, harvest: Harvest) -> list[Path]:
     writer = ShardedWriter(folder / "data", SPLIT, harvest.maker.features(), recipe.export.rows_per_file)
-    for table in harvest.tables(harvest.kept):
+    for table in _completed(harvest):
         writer.add(table)
     return writer.close()
+
+
+def _completed(harvest: Harvest) -> Iterator[pa.Table]:
+    """The accepted rows as users see them, in order; as many shards at once as there are cores."""
+    workers, begun = cores(), deque[Future[pa.Table]]()
+    with ThreadPoolExecutor(workers, "completing") as pool:
+        for table in harvest.tables(harvest.kept):
+            begun.append(pool.submit(harvest.maker.complete, table))
+            if len(begun) > workers:
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
 
 
 def _exported(files: list[Path]) -> Iterator[dict[str, list[Any]]]:
@@ -117,8 +132,8 @@ def _exported(files: list[Path]) -> Iterator[dict[str, list[Any]]]:
 
 
 def _write_rejections(place: RunFolder, harvest: Harvest) -> None:
-    """state/rejections.parquet: every refused candidate, whole, with the gate and the reason."""
-    path, schema = place.state / "rejections.parquet", harvest.maker.features().arrow_schema
+    """state/rejections.parquet: every refused candidate with the gate and the reason."""
+    path, schema = place.state / "rejections.parquet", harvest.maker.candidate_features().arrow_schema
     for name in ("gate", "reason"):
         schema = schema.append(pa.field(name, pa.string()))
     temporary = path.with_name(f".{path.name}.tmp")

@@ -68,7 +68,7 @@ class Harvest:
         if limit is not None:
             chosen = chosen & (np.cumsum(chosen) <= limit)
         task, data = self.maker.task, self.maker.data
-        wanted = list(task.features(data))
+        wanted = list(task.early(data))
         parts = [task.decode(table.select(wanted).to_pydict(), data) for table in self.tables(chosen)]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 

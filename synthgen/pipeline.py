@@ -99,7 +99,7 @@ def preview(recipe: Recipe, folder: Path, n: int, *, progress: Progress | None =
         progress.stage("sample", n)
         table, _ = shop.maker.make(range(n))
         progress.advance(n)
-        return draw_preview(place, shop.task, shop.data, table)
+        return draw_preview(place, shop.maker, table)
 
 
 def open_workshop(recipe: Recipe, place: RunFolder, progress: Progress) -> Workshop:

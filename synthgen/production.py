@@ -57,7 +57,22 @@ class Maker:
 
     def features(self) -> datasets.Features:
         """A row as users see it."""
-        columns = dict(self.task.features(self.data))
+        return self._with_provenance(dict(self.task.features(self.data)))
+
+    def candidate_features(self) -> datasets.Features:
+        """A row of a shard: what only accepted rows get is not there yet."""
+        return self._with_provenance(self.task.early(self.data))
+
+    def complete(self, table: pa.Table) -> pa.Table:
+        """Candidates, as they are in a shard, as users see them."""
+        features = self.features()
+        if self.task.complete is None:
+            return table.select(list(features))
+        encoded: dict[str, Any] = {name: table.column(name).combine_chunks() for name in self.candidate_features()}
+        rows = table.select(list(self.task.early(self.data))).to_pydict()
+        return rows_to_table({**encoded, **self.task.complete(rows, self.data)}, features, {})
+
+    def _with_provenance(self, columns: dict[str, Any]) -> datasets.Features:
         return datasets.Features({**columns, "provenance": provenance_feature(self.score_names())})
 
     def score_names(self) -> tuple[str, ...]:
@@ -87,7 +102,7 @@ class Maker:
         with clock.stage("encode"):
             encoded = self.task.encode(rows, self.data)
             encoded["provenance"] = self._provenance(numbers, verdict)
-            table = rows_to_table(encoded, self.features(), self._internal(verdict, descriptors, rows))
+            table = rows_to_table(encoded, self.candidate_features(), self._internal(verdict, descriptors, rows))
         spent = {f"gate {name}": seconds for name, seconds in verdict.seconds.items()}
         if opinion is not None:
             spent["gate agreement"] += asked

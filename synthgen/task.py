@@ -63,6 +63,13 @@ class Task:
     """(held-out rows, synthetic rows, data, seed): what is to be measured of such rows beside the general fidelity."""
     probe: Callable[[Callable[[Columns, Any], Columns], LabelGenerator, Data], dict[str, Any]] | None = None
     """(sample(conditions, indices), labels, data): what drawing rows anew under changed conditions tells."""
+    late: tuple[str, ...] = ()  # features that are too dear for candidates, and that only accepted rows get
+    complete: Callable[[dict[str, list[Any]], Data], dict[str, Any]] | None = None
+    """(exported rows without `late`, data): the late features, encoded."""
+
+    def early(self, data: Data) -> dict[str, Any]:
+        """The features that candidates have."""
+        return {name: feature for name, feature in dict(self.features(data)).items() if name not in self.late}
 
 
 def names() -> list[str]:

@@ -1,8 +1,9 @@
 """Point clouds with a part for each point <-> sequences of about unit variance that a net over tokens can learn.
 
 A cloud has no order, a sequence has one: points stand part by part, and inside a part along Hilbert's curve through the
-object's box, so that neighbours in the sequence are neighbours in space and the same place of a row is about
-the same place of the object in every row. Knows no poses: points are in the object's own frame.
+part's box, so that neighbours in the sequence are neighbours in space and the same place of a row is about the same
+place of the object in every row. Coordinates are those inside the part's box, in half sides of it: a board of 2 cm has
+its two faces as far apart as a wardrobe its walls. Knows no poses: points are in the object's own frame.
 
     codec = fit_points_codec(data.train, parts=len(data.details["parts"]))
     x = codec.encode(rows)                # (B, P, 3)
@@ -20,8 +21,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..boxes import bound_parts, split_boxes
 from ..types import Columns, Condition, count_rows, thin_rows
 
+BOX, PLACE = 6, 10  # channels that tell of a point's box, and of its place in the part
+FLAT = 0.004  # half a side of the thinnest box, in units of the object's size
 BITS = 6  # of the curve's cells along each axis: 64, finer than 1,024 points on a surface lie apart
 FIT_ROWS = 5000
 NODES = 5  # of a descriptor's grid along each axis
@@ -33,35 +37,56 @@ FAR = 2.0  # no point of an object lies so far out
 
 @dataclass(frozen=True)
 class PointsCodec:
-    """x = points / scale, by axis. The scale is a power of two, so that encoded points come back bit for bit."""
+    """x = scale · (points − middle) / half side, of the box of the point's part."""
 
     shape: tuple[int, int]  # (P, 3)
     parts: int
-    scale: tuple[float, float, float]
+    scale: float
     size_mean: float  # of the logarithm of the training rows' sizes
     size_sd: float
 
+    @property
+    def told(self) -> int:
+        """Channels that are known of each point."""
+        return self.parts + BOX + PLACE
+
     def encode(self, columns: Columns) -> torch.Tensor:
         """float32 (B, P, 3), the points of each row ordered by part and place."""
-        order = order_points(columns["points"], columns["part"])
-        ordered = np.take_along_axis(columns["points"], order[..., None], 1)
-        return torch.from_numpy(ordered / np.array(self.scale, np.float32))
+        points, part = columns["points"], columns["part"]
+        middle, half = _frames(self._boxes(columns), part)
+        inside = (points - middle) / np.maximum(half, FLAT)
+        order = order_points(inside, part)
+        return torch.from_numpy(np.take_along_axis(inside, order[..., None], 1) * np.float32(self.scale))
 
     def condition(self, columns: Columns) -> Condition:
-        """ "label" int64 (B,), "elements" float32 (B, P, parts): the part of each point in the order of the codec, and
-        "vector" float32 (B, 1): the logarithm of the size, in standard deviations from the mean of training rows."""
+        """ "label" int64 (B,); "elements" float32 (B, P, told), for each point in the order of the codec its part, the
+        part's box and the point's place among the part's points; and "vector" float32 (B, 1): the logarithm of
+        the size, in standard deviations from the mean of training rows."""
         part = np.sort(columns["part"], 1)
+        middle, half = _frames(self._boxes(columns), part)
+        box = np.concatenate([middle * 2, np.log(np.maximum(half, FLAT)) * 0.7 + 1.2], 2)
+        known = [np.eye(self.parts, dtype=np.float32)[part], box, _places(part, self.parts)]
         size = (np.log(columns["size"].astype(np.float64)) - self.size_mean) / self.size_sd
         return {
             "label": torch.from_numpy(columns["label"]).long(),
-            "elements": torch.from_numpy(np.eye(self.parts, dtype=np.float32)[part]),
+            "elements": torch.from_numpy(np.concatenate(known, 2).astype(np.float32)),
             "vector": torch.from_numpy(size.astype(np.float32)[:, None]),
         }
 
     def decode(self, x: torch.Tensor, columns: Columns) -> Columns:
-        """`columns` with "points" float32 (B, P, 3) and "part" uint8 (B, P), both in the order of the codec."""
-        points = x.float().numpy() * np.array(self.scale, np.float32)
-        return {**columns, "points": points, "part": np.sort(columns["part"], 1)}
+        """`columns` with "points" float32 (B, P, 3) and "part" uint8 (B, P), both in the order of the codec.
+
+        Points that would lie outside their part's box are put on its surface.
+        """
+        part = np.sort(columns["part"], 1)
+        middle, half = _frames(self._boxes(columns), part)
+        away = x.float().numpy() / np.float32(self.scale) * np.maximum(half, FLAT)
+        return {**columns, "points": (middle + away.clip(-half, half)).astype(np.float32), "part": part}
+
+    def _boxes(self, columns: Columns) -> np.ndarray:
+        """The boxes that are asked for, or those that the points have."""
+        boxes = columns.get("boxes")
+        return bound_parts(columns["points"], columns["part"], self.parts) if boxes is None else boxes
 
     def describe(self, columns: Columns) -> np.ndarray:
         """float32 (N, 125 + 6 x parts, at most 251), whatever the order of the points.
@@ -83,29 +108,48 @@ class PointsCodec:
 
 def load_points_codec(path: Path) -> PointsCodec:
     state = json.loads(path.read_text())
-    return PointsCodec(**{**state, **{name: tuple(state[name]) for name in ("shape", "scale")}})
+    return PointsCodec(**{**state, "shape": tuple(state["shape"])})
 
 
 def fit_points_codec(train: Columns, parts: int) -> PointsCodec:
     """Scale and sizes of the training rows, of 5,000 of them at most."""
     rows = thin_rows(train, FIT_ROWS)
     size = np.log(rows["size"].astype(np.float64))
-    spread = np.sqrt(np.square(rows["points"], dtype=np.float64).mean((0, 1)))
-    scale = [2.0 ** round(math.log2(max(value, 1e-3))) for value in spread]
+    middle, half = _frames(bound_parts(rows["points"], rows["part"], parts), rows["part"])
+    spread = float(np.sqrt(np.square((rows["points"] - middle) / np.maximum(half, FLAT), dtype=np.float64).mean()))
     shape = (rows["points"].shape[1], 3)
-    return PointsCodec(shape, parts, (scale[0], scale[1], scale[2]), float(size.mean()), max(float(size.std()), 1e-3))
+    return PointsCodec(shape, parts, 1 / max(spread, 0.1), float(size.mean()), max(float(size.std()), 1e-3))
+
+
+def _frames(boxes: np.ndarray, part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(middle, half sides) of the box of each point's part, float32 (N, P, 3)."""
+    row = np.arange(len(part))[:, None]
+    middle, half = split_boxes(boxes.astype(np.float32))
+    return middle[row, part], half[row, part]
+
+
+def _places(part: np.ndarray, parts: int) -> np.ndarray:
+    """float32 (N, P, 10): where among the points of its part each point of `part` (N, P, ascending) stands, as waves of
+    1, 2, 4 and 8 periods and as a share; and the part's share of the points."""
+    rows, count = part.shape
+    held = np.stack([(part == k).sum(1) for k in range(parts)], 1)
+    first = np.cumsum(held, 1) - held
+    row, own = np.arange(rows)[:, None], held[np.arange(rows)[:, None], part]
+    share = ((np.arange(count) - first[row, part] + 0.5) / own).astype(np.float32)
+    angle = 2 * math.pi * share[..., None] * 2.0 ** np.arange(4)
+    rest = np.stack([share * 2 - 1, np.log(own / count) * 0.5 + 1], 2)
+    return np.concatenate([np.sin(angle), np.cos(angle), rest], 2, dtype=np.float32)
 
 
 def order_points(points: np.ndarray, part: np.ndarray) -> np.ndarray:
-    """int64 (N, P): which point comes first, second, ...: by part, then along Hilbert's curve through the row's box.
+    """int64 (N, P): which point comes first, second, ...: by part, then along Hilbert's curve through the part's box.
 
-    points float (N, P, 3), part uint8 (N, P). Points of one cell keep their order. The box is that of the whole row, so
-    that the four legs of a chair, being in four quarters of it, always come in the same order. Steps between
-    neighbours are 18 % shorter than along Morton's curve (made-up tables, chairs and lamps).
+    points float (N, P, 3) in [-1, 1], part uint8 (N, P). Points of one cell keep their order. The four legs of a chair,
+    being in four quarters of their box, always come in the same order. Steps between neighbours are 18 % shorter than
+    along Morton's curve (made-up tables, chairs and lamps).
     """
     side = 1 << BITS
-    low, high = points.min(1, keepdims=True), points.max(1, keepdims=True)
-    cell = ((points - low) * (side / np.maximum(high - low, 1e-6))).clip(0, side - 1).astype(np.int32)
+    cell = ((points + 1) * (side / 2)).clip(0, side - 1).astype(np.int32)
     place = curve()[(cell[..., 0] * side + cell[..., 1]) * side + cell[..., 2]]
     return np.argsort((part.astype(np.int32) << 3 * BITS) + place, axis=1, kind="stable")
 

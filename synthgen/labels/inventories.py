@@ -1,10 +1,10 @@
-"""What to draw of a shape: its class, how many points each part has, its size and its pose.
+"""What to draw of a shape: its class, the box of each part and how many points it has, its size and its pose.
 
 Inventories come from real rows, so that parts that exclude one another (four legs, a pedestal) never meet. Knows counts
-of points, not where they are.
+of points and the boxes around them, not where in the boxes they are.
 
     labels = build_inventories(data, ShapeConditionOptions(required={"chair": ["armrest"]}), seed=0)
-    labels.draw(np.arange(8))  # label (8,), part uint8 (8, P) ascending, size (8,), yaw (8,) in radians
+    labels.draw(np.arange(8))  # label (8,), part uint8 (8, P) ascending, boxes (8, parts, 2, 3), size (8,), yaw (8,)
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..boxes import bound_parts
 from ..diffusion.noise import row_generator
 from ..errors import UserError
 from ..types import Columns, Data
@@ -24,6 +25,7 @@ from .class_mix import ClassMix, build_class_mix
 from .shape_options import ShapeConditionOptions
 
 NEAR = 5  # rows on either side in size
+NEARER = 0.5  # boxes lie between those of a real row and half way to another's
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,14 @@ class Examples:
     """The real rows of one class that may be taken as examples, by size."""
 
     counts: np.ndarray  # int64 (n, parts): points of each part
+    boxes: np.ndarray  # float32 (n, parts, 2, 3): of each part
     size: np.ndarray  # float32 (n,), ascending
     kin: tuple[np.ndarray, ...]  # of each row, the rows that have the same parts
 
 
 @dataclass(frozen=True)
 class Inventories:
-    """A LabelGenerator of the columns `label`, `part`, `size` and `yaw`."""
+    """A LabelGenerator of the columns `label`, `part`, `boxes`, `size` and `yaw`."""
 
     mix: ClassMix
     examples: tuple[Examples | None, ...]  # by class; None for a class that is never drawn
@@ -45,39 +48,46 @@ class Inventories:
     seed: int
 
     def draw(self, indices: np.ndarray) -> Columns:
-        """label int64 (N,), part uint8 (N, P) ascending, size float32 (N,), yaw float32 (N,) in [0, 2π)."""
+        """label int64 (N,), part uint8 (N, P) ascending, boxes float32 (N, parts, 2, 3) in the object's own frame, size
+        float32 (N,), yaw float32 (N,) in [0, 2π)."""
         label = self.mix.draw(indices)["label"]
-        part, size, yaw = [], np.empty(len(label), np.float32), np.zeros(len(label), np.float32)
+        some = next(examples for examples in self.examples if examples is not None)
+        part, boxes = np.empty((len(label), some.counts[0].sum()), np.uint8), []
+        size, yaw = np.empty(len(label), np.float32), np.zeros(len(label), np.float32)
         for row, (index, k) in enumerate(zip(indices.tolist(), label.tolist(), strict=True)):
             examples = self.examples[k]
             assert examples is not None, "the mix draws a class without examples"
             u = row_generator(self.seed, index, "shape").random(6)
-            counts, size[row] = self._draw_row(examples, u)
-            part.append(np.repeat(np.arange(len(counts)), counts))
+            counts, layout, size[row] = self._draw_row(examples, u)
+            part[row] = np.repeat(np.arange(len(counts)), counts)
+            boxes.append(layout)
             if self.options.yaw == "any":
                 yaw[row] = 2 * math.pi * u[5]
-        points = next(e.counts[0].sum() for e in self.examples if e is not None)
+        shape = (len(label), *some.boxes.shape[1:])
         return {
             "label": label,
-            "part": np.array(part, np.uint8).reshape(len(label), points),
+            "part": part,
+            "boxes": np.array(boxes, np.float32).reshape(shape),
             "size": size,
             "yaw": yaw,
         }
 
-    def _draw_row(self, examples: Examples, u: np.ndarray) -> tuple[np.ndarray, float]:
-        """Counts (parts,) and a size from uniform numbers `u` (≥ 5,)."""
+    def _draw_row(self, examples: Examples, u: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+        """Counts (parts,), boxes (parts, 2, 3) and a size from uniform numbers `u` (≥ 5,)."""
         n = len(examples.size)
         row = int(u[0] * n)
-        counts = examples.counts[row]
+        counts, boxes = examples.counts[row], examples.boxes[row]
         if self.options.parts == "vary":
             kin = examples.kin[row]
-            counts = blend_counts(counts, examples.counts[kin[int(u[1] * len(kin))]], u[2])
+            other, share = kin[int(u[1] * len(kin))], 1 - NEARER * u[2]
+            counts = blend_counts(counts, examples.counts[other], share)
+            boxes = centre_boxes(share * boxes + (1 - share) * examples.boxes[other], counts > 0)
         # another row's size, so that the condition is not that of one real row
         low, high = max(0, row - NEAR), min(n, row + NEAR + 1)
         size = float(examples.size[low + int(u[3] * (high - low))])
         if self.options.size == "vary":
             size = math.exp(u[4] * math.log(examples.size[row]) + (1 - u[4]) * math.log(size))
-        return counts, size
+        return counts, boxes, size
 
 
 def build_inventories(data: Data, options: ShapeConditionOptions, seed: int, folder: Path | None = None) -> Inventories:
@@ -89,6 +99,7 @@ def build_inventories(data: Data, options: ShapeConditionOptions, seed: int, fol
     parts: tuple[str, ...] = tuple(data.details["parts"])
     required = _required_parts(options.required, data.classes, parts)
     counts = count_parts(data.train["part"], len(parts))
+    boxes = bound_parts(data.train["points"], data.train["part"], len(parts))
     examples: list[Examples | None] = []
     for k, name in enumerate(data.classes):
         of_class = data.train["label"] == k
@@ -103,7 +114,7 @@ def build_inventories(data: Data, options: ShapeConditionOptions, seed: int, fol
         if not fits.any():
             asked = " and ".join(repr(parts[p]) for p in required[k])
             raise UserError(f"conditions.required: no training row of class {name!r} has {asked}; ask for fewer parts")
-        examples.append(_gather(counts[fits], data.train["size"][fits]))
+        examples.append(_gather(counts[fits], boxes[fits], data.train["size"][fits]))
     return Inventories(mix, tuple(examples), options, seed)
 
 
@@ -124,12 +135,20 @@ def blend_counts(one: np.ndarray, other: np.ndarray, share: float) -> np.ndarray
     return counts
 
 
-def _gather(counts: np.ndarray, size: np.ndarray) -> Examples:
+def centre_boxes(boxes: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Boxes (parts, 2, 3) moved and scaled as real rows are: the box around those that are `there` (parts,) has its
+    middle in the origin and half a diagonal of 1; the others are zeros."""
+    low, high = boxes[there, 0].min(0), boxes[there, 1].max(0)
+    size = max(float(np.linalg.norm(high - low)) / 2, 1e-6)
+    return np.where(there[:, None, None], (boxes - (low + high) / 2) / size, 0).astype(np.float32)
+
+
+def _gather(counts: np.ndarray, boxes: np.ndarray, size: np.ndarray) -> Examples:
     order = np.argsort(size, kind="stable")
-    counts = counts[order]
+    counts, boxes = counts[order], boxes[order]
     groups = np.unique(counts > 0, axis=0, return_inverse=True)[1].ravel()
     members = [np.flatnonzero(groups == group) for group in range(groups.max() + 1)]
-    return Examples(counts, size[order], tuple(members[group] for group in groups))
+    return Examples(counts, boxes, size[order], tuple(members[group] for group in groups))
 
 
 def _required_parts(

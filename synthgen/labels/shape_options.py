@@ -1,6 +1,6 @@
 """What the label generator of 3D shapes may be told.
 
-conditions: {balance: {chair: 3, table: 1}, parts: vary, required: {chair: [armrest]}, yaw: none}
+conditions: {balance: {chair: 3, table: 1}, parts: real, required: {chair: [armrest]}, yaw: none}
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from .scene_options import SceneOptions
 class ShapeConditionOptions(ClassConditionOptions):
     """Which shapes to draw: class, parts, size and pose."""
 
-    parts: Literal["real", "vary"] = "real"
-    """How many points each part has: `real`: as in a real row of the class. `vary`: between two real rows that have the
-    same parts."""
+    parts: Literal["real", "vary"] = "vary"
+    """The box of each part and how many points it has. `vary`: between two real rows of the class that have the same
+    parts, nearer to the first. `real`: those of a real row."""
     required: dict[str, list[str]] = {}
     """Parts that every shape of a class must have, such as {chair: [armrest]}; only real rows that have them all are
     taken as examples."""

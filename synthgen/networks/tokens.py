@@ -23,6 +23,7 @@ from ..options import Options
 from ..types import Condition
 from .preconditioning import Teller, precondition
 
+ELEMENT = 64  # channels of an element by itself
 HEAD = 32  # channels of an attention head
 FEW_TOKENS = 32  # what `patch: null` aims at, at least
 
@@ -34,11 +35,28 @@ class TokenOptions(Options):
     """A pretrained model to start from; this version trains from scratch only: null."""
     patch: int | None = Field(None, ge=1, le=64)
     """Elements (steps, points) in a token; null: 1 below 64 steps, else the power of two that leaves 32 tokens or
-    more; 8 points. Larger is faster."""
+    more. Larger is faster."""
     width: Annotated[int, Field(ge=32, le=4096, multiple_of=32)] = 128
     """Channels of a token."""
     depth: int = Field(4, ge=1, le=48)
     """Blocks of attention and feed-forward."""
+    detail: int = Field(0, ge=0, le=1024)
+    """Numbers with which a token tells a small network that looks at each of its elements by itself; 0: the token draws
+    them all at once."""
+
+
+class PointTokenOptions(TokenOptions):
+    """The same for the points of a cloud, whose places have to be exact."""
+
+    patch: int = Field(8, ge=1, le=64)
+    """Points in a token. Larger is faster."""
+    width: Annotated[int, Field(ge=32, le=4096, multiple_of=32)] = 64
+    """Channels of a token."""
+    depth: int = Field(3, ge=1, le=48)
+    """Blocks of attention and feed-forward."""
+    detail: int = Field(16, ge=0, le=1024)
+    """Numbers with which a token tells a small network that looks at each of its points by itself; 0: the token draws
+    them all at once."""
 
 
 def choose_patch(length: int) -> int:
@@ -63,6 +81,7 @@ def build_tokens(
         classes=classes,
         elements=elements,
         numbers=numbers,
+        detail=options.detail,
     )
 
 
@@ -82,6 +101,7 @@ class TokenDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         classes: int = 0,
         elements: int = 0,
         numbers: int = 0,
+        detail: int = 0,
     ) -> None:
         super().__init__()
         tokens = -(-length // patch)
@@ -90,8 +110,10 @@ class TokenDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.position = nn.Parameter(0.02 * torch.randn(1, tokens, width))
         self.blocks = nn.ModuleList([Block(width) for _ in range(depth)])
         self.modulate = nn.Linear(width, width)
-        self.leave = nn.Linear(width, patch * channels)
-        for layer in (self.modulate, self.leave):
+        self.leave = nn.Linear(width, patch * (detail or channels))
+        self.each = ElementHead(detail, channels + elements, channels) if detail else None
+        # the last layer starts at zero: at first x̂ is what the preconditioning makes of x_σ
+        for layer in (self.modulate, self.leave)[: 1 if detail else 2]:
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
@@ -111,13 +133,29 @@ class TokenDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
             known = condition["elements"].to(x.dtype)
             x = torch.cat([x, known if keep is None else known * keep.view(-1, 1, 1)], 2)
         rows, length, patch = len(x), x.shape[1], self.config.patch
+        elements = x
         if -length % patch:
             x = F.pad(x.mT, (0, -length % patch), mode="replicate").mT
         h = self.enter(x.reshape(rows, -1, patch * x.shape[2])) + self.position
         for block in self.blocks:
             h = block(h, told)
         h = normalise(h) * (1 + self.modulate(told))[:, None]
-        return self.leave(h).reshape(rows, -1, self.config.channels)[:, :length]
+        h = self.leave(h).reshape(rows, -1, self.config.detail or self.config.channels)[:, :length]
+        return h if self.each is None else self.each(h, elements)
+
+
+class ElementHead(nn.Module):
+    """What the tokens say of each element (…, told) and the element itself (…, known) -> (…, channels)."""
+
+    def __init__(self, told: int, known: int, channels: int) -> None:
+        super().__init__()
+        self.told, self.known = nn.Linear(told, ELEMENT), nn.Linear(known, ELEMENT, bias=False)
+        self.out = nn.Linear(ELEMENT, channels)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, told: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+        return self.out(F.silu(self.told(told) + self.known(known)))
 
 
 def normalise(x: torch.Tensor) -> torch.Tensor:
@@ -146,5 +184,9 @@ class Block(nn.Module):
     def _attend(self, x: torch.Tensor) -> torch.Tensor:
         rows, tokens, width = x.shape
         q, k, v = self.qkv(x).reshape(rows, tokens, 3, self.heads, HEAD).permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(normalise(q), normalise(k), v)
+        if torch.is_grad_enabled() and x.device.type == "cpu":
+            # the fused kernel's backward pass takes ten times as long there
+            mixed = (normalise(q) @ normalise(k).mT * HEAD**-0.5).softmax(-1).to(v.dtype) @ v
+        else:
+            mixed = F.scaled_dot_product_attention(normalise(q), normalise(k), v)
         return self.out(mixed.transpose(1, 2).reshape(rows, tokens, width))

@@ -26,21 +26,18 @@ from ..labels.poses import oriented_boxes, standing_poses, to_canonical, to_worl
 from ..labels.scenes import Shape, build_scene
 from ..labels.shape_options import ShapeConditionOptions
 from ..labels.surfaces import estimate_normals, mesh_bytes, read_mesh_bytes, reconstruct_mesh
-from ..networks.tokens import TokenDenoiser, TokenOptions, build_tokens
+from ..networks.tokens import PointTokenOptions, TokenDenoiser, build_tokens
 from ..sources import ShapeSourceOptions, describe_shapes, load_shapes
 from ..task import Task
 from ..types import Columns, Condition, Data
 
-PATCH = 8  # points in a token
 
-
-def build_codec(data: Data, options: TokenOptions) -> PointsCodec:
+def build_codec(data: Data, options: PointTokenOptions) -> PointsCodec:
     return fit_points_codec(data.train, len(data.details["parts"]))
 
 
-def build_network(data: Data, codec: PointsCodec, options: TokenOptions) -> TokenDenoiser:
-    options = options.model_copy(update={"patch": options.patch or PATCH})
-    return build_tokens((codec.shape[0], 3), options, classes=len(data.classes), elements=codec.parts, numbers=1)
+def build_network(data: Data, codec: PointsCodec, options: PointTokenOptions) -> TokenDenoiser:
+    return build_tokens((codec.shape[0], 3), options, classes=len(data.classes), elements=codec.told, numbers=1)
 
 
 def keep_rows(
@@ -50,18 +47,25 @@ def keep_rows(
 
 
 def annotate_rows(columns: Columns, data: Data) -> Columns:
-    """Adds normals, pose, box and mesh: the object stands on the ground z = 0, turned by its yaw."""
-    points, part, size = (columns[name] for name in ("points", "part", "size"))
+    """Adds pose and box: the object stands on the ground z = 0, turned by its yaw."""
+    points, size = columns["points"], columns["size"]
     pose = standing_poses(points, size, columns.get("yaw", np.zeros(len(points), np.float32)))
+    boxes = {f"box_{name}": value for name, value in oriented_boxes(points, size, pose).items()}
+    return {**columns, "pose": pose, **boxes}
+
+
+def reconstruct_rows(rows: dict[str, list[Any]], data: Data) -> dict[str, Any]:
+    """Normals and mesh of exported rows, in the world."""
+    columns, pose = decode_rows(rows, data), np.array(rows["pose"], np.float32)
+    points, part, size = (columns[name] for name in ("points", "part", "size"))
     normals = estimate_normals(points, part)
-    mesh = np.empty(len(points), object)
+    meshes = []
     for row in range(len(points)):
         vertices, faces = reconstruct_mesh(points[row], normals[row], part[row])
         placed = to_world(vertices[None], size[row : row + 1], pose[row : row + 1])[0]
-        mesh[row] = {"bytes": mesh_bytes(placed, faces), "path": "mesh.ply"}
+        meshes.append({"bytes": mesh_bytes(placed, faces), "path": "mesh.ply"})
     turned = np.einsum("nij,npj->npi", pose[:, :3, :3], normals).astype(np.float32)
-    boxes = {f"box_{name}": value for name, value in oriented_boxes(points, size, pose).items()}
-    return {**columns, "pose": pose, "normals": turned, "mesh": mesh, **boxes}
+    return {"normals": fixed_lists(turned), "mesh": meshes}
 
 
 def describe_features(data: Data) -> datasets.Features:
@@ -84,13 +88,11 @@ def encode_rows(columns: Columns, data: Data) -> dict[str, Any]:
     boxes = zip(*(columns[f"box_{name}"].tolist() for name in ("center", "extents", "yaw")), strict=True)
     return {
         "points": fixed_lists(to_world(columns["points"], columns["size"], columns["pose"])),
-        "normals": fixed_lists(columns["normals"]),
         "parts": fixed_lists(columns["part"].astype(np.int64)),
         "label": columns["label"].tolist(),
         "box": [{"center": center, "extents": extents, "yaw": yaw} for center, extents, yaw in boxes],
         "pose": fixed_lists(columns["pose"]),
         "size": columns["size"].tolist(),
-        "mesh": columns["mesh"].tolist(),
     }
 
 
@@ -132,7 +134,7 @@ TASK = Task(
     requires=("trimesh", "scipy", "skimage", "rtree"),
     builtins={"furniture": "parametric furniture, mugs and cars with named parts, drawn from random proportions"},
     source_options=ShapeSourceOptions,
-    model_options=TokenOptions,
+    model_options=PointTokenOptions,
     condition_options=ShapeConditionOptions,
     hub_tags={"task_categories": ["text-to-3d"], "tags": ["3d", "point-cloud"]},
     describe=describe_shapes,
@@ -152,4 +154,6 @@ TASK = Task(
     classes_of=label_classes,
     compare=compare_shapes,
     formats={"scenes": write_scene_rows},
+    late=("normals", "mesh"),
+    complete=reconstruct_rows,
 )

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from solids import CLASSES, PARTS, make_solids
 
+from synthgen.boxes import bound_parts
 from synthgen.errors import UserError
 from synthgen.labels.inventories import blend_counts, build_inventories, count_parts
 from synthgen.labels.shape_options import ShapeConditionOptions
@@ -22,13 +23,14 @@ def test_the_columns_are_those_of_real_rows_and_a_pose():
     drawn = draw()
     for name in ("label", "part", "size"):
         assert drawn[name].dtype == DATA.train[name].dtype and drawn[name].shape[1:] == DATA.train[name].shape[1:]
+    assert drawn["boxes"].dtype == np.float32 and drawn["boxes"].shape == (200, len(PARTS), 2, 3)
     assert (np.diff(drawn["part"].astype(int), axis=1) >= 0).all()
     assert drawn["yaw"].dtype == np.float32 and 0 <= drawn["yaw"].min() and drawn["yaw"].max() <= 2 * math.pi
     assert np.histogram(drawn["yaw"], 4, (0, 2 * math.pi))[0].min() > 25
     assert draw(range(0))["part"].shape == (0, 64)
 
 
-@pytest.mark.parametrize("options", [{}, {"parts": "vary", "size": "vary"}])
+@pytest.mark.parametrize("options", [{"parts": "real"}, {"parts": "vary", "size": "vary"}])
 def test_a_row_depends_on_seed_and_index_alone(options):
     whole, part, other = draw(**options), draw([7, 50], **options), draw(seed=1, **options)
     assert all(np.array_equal(whole[name][[7, 50]], part[name]) for name in whole)
@@ -36,9 +38,13 @@ def test_a_row_depends_on_seed_and_index_alone(options):
 
 
 def test_real_inventories_are_those_of_a_real_row_of_the_class():
-    drawn = draw()
-    for label, counts in zip(drawn["label"], count_parts(drawn["part"], len(PARTS)), strict=True):
-        assert (REAL[DATA.train["label"] == label] == counts).all(1).any()
+    drawn = draw(parts="real")
+    real = bound_parts(DATA.train["points"], DATA.train["part"], len(PARTS))
+    for label, counts, boxes in zip(
+        drawn["label"], count_parts(drawn["part"], len(PARTS)), drawn["boxes"], strict=True
+    ):
+        of_class = DATA.train["label"] == label
+        assert ((REAL[of_class] == counts).all(1) & (real[of_class] == boxes).all((1, 2, 3))).any()
     for k in range(len(CLASSES)):
         assert set(drawn["size"][drawn["label"] == k]) <= set(DATA.train["size"][DATA.train["label"] == k])
 
@@ -53,6 +59,19 @@ def test_varied_inventories_are_new_and_have_the_parts_of_a_real_row():
         sizes = DATA.train["size"][DATA.train["label"] == label]
         assert sizes.min() - 1e-6 <= size <= sizes.max() + 1e-6
     assert np.mean([(REAL == row).all(1).any() for row in counts]) < 0.5
+
+
+def test_varied_boxes_are_new_and_framed_as_real_rows_are():
+    drawn = draw(parts="vary")
+    real = bound_parts(DATA.train["points"], DATA.train["part"], len(PARTS))
+    there = count_parts(drawn["part"], len(PARTS)) > 0
+    for label, boxes, parts in zip(drawn["label"], drawn["boxes"], there, strict=True):
+        assert (boxes[parts, 0] <= boxes[parts, 1]).all() and not boxes[~parts].any()
+        low, high = boxes[parts, 0].min(0), boxes[parts, 1].max(0)
+        np.testing.assert_allclose(low + high, 0, atol=1e-6)
+        assert np.linalg.norm(high - low) / 2 == pytest.approx(1, abs=1e-6)
+        assert (np.abs(real[DATA.train["label"] == label] - boxes).max((1, 2, 3)) > 1e-4).mean() > 0.5
+    assert np.mean([(np.abs(real - row).max((1, 2, 3)) < 1e-4).any() for row in drawn["boxes"]]) < 0.2
 
 
 def test_a_blend_keeps_sum_and_parts():

@@ -78,11 +78,12 @@ def test_what_is_encoded_comes_back(case):
     assert 0.3 < float(x.std()) < 3 and bool(torch.isfinite(x).all())
     once = case.codec.decode(x, case.data.train)  # in the order of the codec, where rows are sets of points
     assert set(once) == set(case.data.train)
-    assert_close(case.codec.decode(case.codec.encode(once), once), once)
+    twice = case.codec.decode(case.codec.encode(once), once)
     unordered = [name for name in once if name in ("points", "part")]
-    assert_close(once, {name: values for name, values in case.data.train.items() if name not in unordered})
-    for name in unordered:
-        np.testing.assert_allclose(np.sort(once[name], 1), np.sort(case.data.train[name], 1), atol=1e-5)
+    for found in (once, twice):
+        assert_close(found, {name: values for name, values in case.data.train.items() if name not in unordered})
+        for name in unordered:
+            np.testing.assert_allclose(np.sort(found[name], 1), np.sort(case.data.train[name], 1), atol=1e-5)
 
 
 def test_descriptors_are_one_vector_a_row(case):
@@ -134,7 +135,7 @@ def test_augmentation_keeps_shapes_and_follows_its_generator(case):
 
 def test_rows_survive_their_encoding(case):
     task, data = case.task, case.data
-    rows, features = take_rows(case.rows, slice(0, 5)), task.features(data)
+    rows, features = take_rows(case.rows, slice(0, 5)), task.early(data)
     encoded = task.encode(rows, data)
     assert set(encoded) == set(features)
     table = rows_to_table(encoded, datasets.Features(features), {})
@@ -144,9 +145,15 @@ def test_rows_survive_their_encoding(case):
 
 
 def test_users_see_typed_rows(case):
-    features = datasets.Features(case.task.features(case.data))
-    encoded = case.task.encode(take_rows(case.rows, slice(0, 2)), case.data)
-    read = datasets.Dataset(rows_to_table(encoded, features, {}))
+    task, data = case.task, case.data
+    features, early = datasets.Features(task.features(data)), datasets.Features(task.early(data))
+    table = rows_to_table(task.encode(take_rows(case.rows, slice(0, 2)), data), early, {})
+    assert set(task.late) == set(features) - set(early) and bool(task.late) == (task.complete is not None)
+    late = task.complete(table.to_pydict(), data) if task.complete else {}
+    assert set(late) == set(task.late)
+    read = datasets.Dataset(
+        rows_to_table({**{name: table.column(name).combine_chunks() for name in early}, **late}, features, {})
+    )
     assert read.features == features and read.num_rows == 2
     assert read[0].keys() == features.keys()
 

@@ -1,0 +1,31 @@
+"""Boxes around the parts of point clouds, along the axes. Knows points and numbers of parts, nothing else.
+
+boxes = bound_parts(points, part, parts=3)  # float32 (N, 3, 2, 3): of each part the lower and the upper corner
+middle, half = split_boxes(boxes)  # each (N, 3, 3)
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def bound_parts(points: np.ndarray, part: np.ndarray, parts: int) -> np.ndarray:
+    """float32 (N, parts, 2, 3): lower and upper corner of each part of points (N, P, 3) with numbers `part` (N, P).
+
+    Zeros for a part without points.
+    """
+    rows, count = part.shape
+    order = np.argsort(part, axis=1, kind="stable")
+    flat = np.take_along_axis(points, order[..., None], 1).reshape(-1, 3)
+    numbers = np.take_along_axis(part, order, 1)
+    starts = np.flatnonzero(np.diff(numbers.astype(np.int64), axis=1, prepend=-1) != 0)
+    boxes = np.zeros((rows, parts, 2, 3), np.float32)
+    at = starts // max(count, 1), numbers.ravel()[starts]
+    if len(starts):
+        boxes[(*at, 0)], boxes[(*at, 1)] = np.minimum.reduceat(flat, starts), np.maximum.reduceat(flat, starts)
+    return boxes
+
+
+def split_boxes(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(middles, half sides), each (…, 3), of boxes (…, 2, 3)."""
+    return (boxes[..., 0, :] + boxes[..., 1, :]) / 2, (boxes[..., 1, :] - boxes[..., 0, :]) / 2
