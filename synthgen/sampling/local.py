@@ -26,6 +26,8 @@ def produce(make: Callable[[int], Made], ask: Callable[[int], int | None], worke
     threads, before = max(1, cores // workers), torch.get_num_threads()
     # torch keeps the number of threads per thread: each worker sets its own
     pool = ThreadPoolExecutor(workers, "sampling", initializer=torch.set_num_threads, initargs=(threads,))
+    # so does the caller, who looks at finished shards while the workers keep every core busy
+    torch.set_num_threads(1)
     begun: deque[Future[Made]] = deque()
     try:
         while True:
