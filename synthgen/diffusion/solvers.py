@@ -63,7 +63,7 @@ def _dpm_solver(net: Denoiser, x: torch.Tensor, condition: Condition, sigmas: Se
         d = x_hat
         if previous is not None and t > 0 and h_previous < float("inf"):
             r = h_previous / h
-            d = x_hat + (x_hat - previous) / (2 * r)
+            d = torch.lerp(x_hat, previous, -1 / (2 * r))  # x̂ + (x̂ − previous) / 2r, in one pass over memory
         # exp(−h) = (α_s/σ_s)/(α_t/σ_t), so α_t (1 − exp(−h)) = (1 − t) − t (1 − s)/s = 1 − t/s
         x = torch.lerp(d, x, t / s)
         previous, h_previous = x_hat, h
