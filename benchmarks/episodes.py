@@ -1,9 +1,9 @@
 """Recordings with labelled episodes: does an event detector gain from synthetic episodes, and more so where real ones
 are rare?
 
-The bar asks for freezing of gait, but the copy of Daphnet that aeon ships marks no episode. In its place: motion capture
-of one person (CMU Graphics Lab, subject 86; four joint angles at 120 Hz), where walking is the usual and every other
-activity an episode. Three of the nine recordings, taken on other occasions, are held out. Two runs: with all real
+The bar asks for freezing of gait, but the copy of Daphnet that aeon ships marks no episode. In its place: motion
+capture of one person (CMU Graphics Lab, subject 86; four joint angles at 120 Hz), where walking is the usual and every
+other activity an episode. Three of the nine recordings, taken on other occasions, are held out. Two runs: with all real
 training episodes, and with every tenth; the score is the share of episode steps found at 5 % false alarms.
 
     pip download --no-deps tsseg==0.3.0 && unzip tsseg-0.3.0-py3-none-any.whl 'tsseg/data/mocap/*'
