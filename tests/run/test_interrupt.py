@@ -47,7 +47,10 @@ def test_an_interrupted_evaluation_does_not_wait_for_its_learners(tmp_path):
     time.sleep(3)
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=120)
+    try:
+        _, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
     assert process.returncode == 130 and err.splitlines()[-1].startswith("synthgen: interrupted")
     assert time.monotonic() - began < 60  # one learner alone would take hours
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -47,7 +48,10 @@ def start(arguments: list[str], **streams: Any) -> subprocess.Popen[str]:
     """`synthgen` as a process of its own, on one thread an operation."""
     env = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     streams = streams or {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen([sys.executable, "-m", "synthgen", *arguments], cwd=ROOT, env=env, text=True, **streams)
+    command = [sys.executable, "-m", "synthgen", *arguments]
+    # tests that run in a shell's background inherit an ignored SIGINT, and processes of theirs would never hear it
+    heard: Any = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    return subprocess.Popen(command, cwd=ROOT, env=env, text=True, **heard, **streams)
 
 
 def events(folder: Path, *kinds: str) -> list[dict[str, Any]]:
