@@ -10,9 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -35,6 +33,7 @@ from .production import INTERNAL, Maker
 from .progress import Progress
 from .recipe import Recipe
 from .run_folder import RunFolder
+from .sampling.local import produce
 from .storage import digest_folder, replace_folder, write_whole
 from .task import Task
 from .types import Columns, Data, count_rows, take_rows
@@ -115,14 +114,8 @@ def _write_rows(folder: Path, recipe: Recipe, harvest: Harvest) -> list[Path]:
 
 def _completed(harvest: Harvest) -> Iterator[pa.Table]:
     """The accepted rows as users see them, in order; as many shards at once as there are cores."""
-    workers, begun = cores(), deque[Future[pa.Table]]()
-    with ThreadPoolExecutor(workers, "completing") as pool:
-        for table in harvest.tables(harvest.kept):
-            begun.append(pool.submit(harvest.maker.complete, table))
-            if len(begun) > workers:
-                yield begun.popleft().result()
-        while begun:
-            yield begun.popleft().result()
+    tables = harvest.tables(harvest.kept)
+    return produce(harvest.maker.complete, lambda in_flight: next(tables, None), cores(), cores())
 
 
 def _exported(files: list[Path]) -> Iterator[dict[str, list[Any]]]:

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..boxes import bound_parts, split_boxes
+from ..boxes import bound_parts, count_parts, split_boxes
 from ..types import Columns, Condition, count_rows, thin_rows
 
 BOX, PLACE = 6, 10  # channels that tell of a point's box, and of its place in the part
@@ -132,7 +132,7 @@ def _places(part: np.ndarray, parts: int) -> np.ndarray:
     """float32 (N, P, 10): where among the points of its part each point of `part` (N, P, ascending) stands, as waves of
     1, 2, 4 and 8 periods and as a share; and the part's share of the points."""
     rows, count = part.shape
-    held = np.stack([(part == k).sum(1) for k in range(parts)], 1)
+    held = count_parts(part, parts)
     first = np.cumsum(held, 1) - held
     row, own = np.arange(rows)[:, None], held[np.arange(rows)[:, None], part]
     share = ((np.arange(count) - first[row, part] + 0.5) / own).astype(np.float32)
@@ -199,7 +199,7 @@ def _share_out(points: np.ndarray) -> np.ndarray:
 
 def _bound_parts(points: np.ndarray, part: np.ndarray, parts: int) -> np.ndarray:
     """float32 (N, 6 * parts): where the box of each part begins and ends on each axis; 0 for parts a row lacks."""
-    count = np.stack([(part == k).sum(1) for k in range(parts)], 1)
+    count = count_parts(part, parts)
     start = np.stack([(part < k).sum(1) for k in range(parts)], 1)
     trim = (TAIL * count).astype(np.int64)
     ends = np.stack([start + trim, start + np.maximum(count - 1, 0) - trim], 2).clip(max=part.shape[1] - 1)

@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..boxes import sort_by_part
 from ..networks.points import SCHEDULE, PointNet, fit_points, infer_points, thin_points
 from ..networks.supervised import Schedule, as_targets
 from ..types import Columns, Data, Opinion, count_rows, take_rows
@@ -202,20 +203,17 @@ def _box_parts(points: np.ndarray, part: np.ndarray) -> Iterator[tuple[np.ndarra
     """For the first part of every row, then for the second of all rows that have two, and so on: the rows (n,), the
     part (n,), the middle and the half sides of its box (n, 3)."""
     rows, count = part.shape
-    order = np.argsort(part, axis=1, kind="stable")
-    flat = np.take_along_axis(points, order[..., None], 1).reshape(-1, 3)
-    numbers = np.take_along_axis(part, order, 1)
-    begins = np.diff(numbers.astype(np.int64), axis=1, prepend=-1) != 0
-    starts = np.flatnonzero(begins)
+    flat, numbers, starts = sort_by_part(points, part)
     size = np.diff(np.append(starts, rows * count))[:, None]
     low, high = np.minimum.reduceat(flat, starts), np.maximum.reduceat(flat, starts)
     mean = np.add.reduceat(flat, starts) / size
     reach = 2 * np.sqrt(np.maximum(np.add.reduceat(np.square(flat), starts) / size - np.square(mean), 0))
     low, high = np.maximum(low, mean - reach), np.minimum(high, mean + reach)
-    rank = begins.cumsum(1)[begins]
-    for number in range(1, int(rank.max()) + 1):
+    row, named = starts // count, numbers.ravel()[starts]
+    rank = np.arange(len(starts)) - np.searchsorted(row, row)
+    for number in range(int(rank.max()) + 1):
         chosen = rank == number
-        yield starts[chosen] // count, numbers[begins][chosen], (low + high)[chosen] / 2, (high - low)[chosen] / 2
+        yield row[chosen], named[chosen], (low + high)[chosen] / 2, (high - low)[chosen] / 2
 
 
 def _look(net: Any, columns: Columns, agree: Agree) -> Iterator[tuple[slice, Tensor, Tensor]]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..boxes import bound_parts
+from ..boxes import bound_parts, count_parts
 from ..diffusion.noise import row_generator
 from ..errors import UserError
 from ..types import Columns, Data
@@ -116,11 +116,6 @@ def build_inventories(data: Data, options: ShapeConditionOptions, seed: int, fol
             raise UserError(f"conditions.required: no training row of class {name!r} has {asked}; ask for fewer parts")
         examples.append(_gather(counts[fits], boxes[fits], data.train["size"][fits]))
     return Inventories(mix, tuple(examples), options, seed)
-
-
-def count_parts(part: np.ndarray, parts: int) -> np.ndarray:
-    """int64 (N, parts): points of each part in `part` (N, P)."""
-    return np.stack([(part == k).sum(1) for k in range(parts)], 1)
 
 
 def blend_counts(one: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:

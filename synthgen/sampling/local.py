@@ -13,13 +13,16 @@ from typing import TypeVar
 
 import torch
 
+Asked = TypeVar("Asked")
 Made = TypeVar("Made")
 
 
-def produce(make: Callable[[int], Made], ask: Callable[[int], int | None], workers: int, cores: int) -> Iterator[Made]:
+def produce(
+    make: Callable[[Asked], Made], ask: Callable[[int], Asked | None], workers: int, cores: int
+) -> Iterator[Made]:
     """make(n) for each n that `ask` gives, in the order of asking.
 
-    `ask(in_flight)` is called whenever a worker could take a shard and gives the next number, or None while those in
+    `ask(in_flight)` is called whenever a worker could take a shard and gives the next one, or None while those in
     flight look to be enough; production ends when it gives None with nothing in flight. The cores are shared out: two
     workers of one thread each beat one worker of two on small nets, since nothing waits at the end of every operation.
     """

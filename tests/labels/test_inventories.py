@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from solids import CLASSES, PARTS, make_solids
 
-from synthgen.boxes import bound_parts
+from synthgen.boxes import bound_parts, count_parts
 from synthgen.errors import UserError
-from synthgen.labels.inventories import blend_counts, build_inventories, count_parts
+from synthgen.labels.inventories import blend_counts, build_inventories
 from synthgen.labels.shape_options import ShapeConditionOptions
 
 DATA = make_solids(180, 64)
