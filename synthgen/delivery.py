@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from .evaluation.findings import state_findings
-from .evaluation.pictures import contact_sheet
+from .evaluation.pictures import contact_sheet, stack
 from .evaluation.report import plain, write_report
 from .export.card import write_card
 from .export.options import Facts
@@ -58,14 +58,24 @@ def deliver(
     features = harvest.maker.features()
     files = _write_rows(folder, recipe, harvest)
     facts = Facts(recipe.name, SPLIT, recipe.seed, recipe.export.license or data.origin.license)
-    for name in recipe.export.formats:
-        task.formats[name](folder, _exported(files), data, recipe.conditions, facts)
+    shown: dict[str, list[Image.Image]] = {
+        name: task.formats[name](folder, _exported(files), data, recipe.conditions, facts)
+        for name in recipe.export.formats
+    }
     _write_rejections(place, harvest)
+    late = _draw_late(task, data, next(_exported(files, SHEET_ROWS)))
     pictures = _pictures(place, task, data, harvest)
+    more = {name: items for name, items in {**late, **shown}.items() if items}
+    pictures["more"] = {name: [(picture, "") for picture in items] for name, items in more.items()}
     (folder / "assets").mkdir()
     real = _varied(task, data.train, data, SHEET_ROWS)
-    sheet = _sheet(task, data, real, harvest.rows(harvest.kept, SHEET_ROWS))
+    sheet = _sheet(task, data, real, harvest.rows(harvest.kept, SHEET_ROWS), late)
     sheet.save(folder / "assets" / "preview.png", optimize=True)
+    on_card = {"Real rows beside synthetic rows": "assets/preview.png"}
+    for name, items in shown.items():
+        if items:
+            stack(items).save(folder / "assets" / f"{name}.png", optimize=True)
+            on_card[name.capitalize()] = f"assets/{name}.png"
     (folder / "recipe.yaml").write_text(recipe.yaml())
     report = _report(recipe, place, data, history, harvest, findings, time.perf_counter() - began)
     report["findings"] = state_findings(report)
@@ -74,7 +84,7 @@ def deliver(
         folder / "README.md", report, recipe_yaml=recipe.yaml(), recipe_name=recipe.name,
         description=recipe.description, features=features, origin=data.origin, hub_tags=task.hub_tags,
         license=recipe.export.license,
-        tags=recipe.export.tags, split_sizes={SPLIT: _sizes(files)}, picture="assets/preview.png",
+        tags=recipe.export.tags, split_sizes={SPLIT: _sizes(files)}, pictures=on_card,
         configs=[name for name in CONFIGS if name in recipe.export.formats],
     )  # fmt: skip
     write_report(place.path / "report.html", report, pictures, recipe.yaml())
@@ -89,14 +99,21 @@ def draw_preview(place: RunFolder, maker: Maker, table: pa.Table) -> tuple[Path,
     task, data = maker.task, maker.data
     rows = task.decode(table.select(list(task.early(data))).to_pydict(), data)
     sheet, kept = place.path / "preview.png", place.path / "preview.parquet"
-    _sheet(task, data, _varied(task, data.train, data, len(table)), rows).save(sheet)
-    write_table(kept, maker.complete(table))
+    completed = maker.complete(table)
+    late = _draw_late(task, data, completed.to_pydict())
+    _sheet(task, data, _varied(task, data.train, data, len(table)), rows, late).save(sheet)
+    write_table(kept, completed)
     return sheet, kept
 
 
-def _sheet(task: Task, data: Data, real: Columns, synthetic: Columns) -> Image.Image:
+def _draw_late(task: Task, data: Data, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    return task.draw_late(rows, data) if task.draw_late else {}
+
+
+def _sheet(task: Task, data: Data, real: Columns, synthetic: Columns, late: dict[str, list[Any]]) -> Image.Image:
     groups = [(name, task.draw(rows, data)) for name, rows in (("real", real), ("synthetic", synthetic))]
-    names = [_label_names(rows, data) for rows in (real, synthetic)]
+    names = [_label_names(rows, data) for rows in (real, synthetic, *[synthetic] * len(late))]
+    groups += late.items()
     return contact_sheet(groups, task.legend(data), title=f"{task.name}: {data.origin.name}", names=names)
 
 
@@ -118,9 +135,9 @@ def _completed(harvest: Harvest) -> Iterator[pa.Table]:
     return produce(harvest.maker.complete, lambda in_flight: next(tables, None), cores(), cores())
 
 
-def _exported(files: list[Path]) -> Iterator[dict[str, list[Any]]]:
+def _exported(files: list[Path], rows: int = FORMAT_ROWS) -> Iterator[dict[str, list[Any]]]:
     for path in files:
-        for batch in read_batches(path, batch_size=FORMAT_ROWS):
+        for batch in read_batches(path, batch_size=rows):
             yield batch.to_pydict()
 
 

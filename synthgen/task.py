@@ -20,8 +20,9 @@ from .options import ConditionOptions, Options
 from .types import Columns, Condition, Data, Judge, LabelGenerator, Learner
 
 Batches = Iterator[dict[str, list[Any]]]  # exported rows, some hundred at a time
-WriteFormat = Callable[[Path, Batches, Data, Any, Any], None]
-"""(dataset folder, rows, data, condition options, facts about the run): write the rows in another format as well."""
+WriteFormat = Callable[[Path, Batches, Data, Any, Any], list[Any]]
+"""(dataset folder, rows, data, condition options, facts about the run): write the rows in another format as well.
+Gives PIL pictures of what only that format has, if there are any, for card and report."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ class Task:
     late: tuple[str, ...] = ()  # features that are too dear for candidates, and that only accepted rows get
     complete: Callable[[dict[str, list[Any]], Data], dict[str, Any]] | None = None
     """(exported rows without `late`, data): the late features, encoded."""
+    draw_late: Callable[[dict[str, list[Any]], Data], dict[str, list[Any]]] | None = None
+    """(exported rows, data): what else is to be seen of them, such as {"meshes": [one PIL picture a row]}."""
 
     def early(self, data: Data) -> dict[str, Any]:
         """The features that candidates have."""

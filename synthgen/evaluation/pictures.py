@@ -159,6 +159,16 @@ def _outline(index: np.ndarray) -> np.ndarray:
     return edge
 
 
+def stack(images: Sequence[Image.Image]) -> Image.Image:
+    """One picture of all of them in their own size, one below the other."""
+    height = sum(image.height for image in images) + GAP * (len(images) - 1)
+    sheet, top = Image.new("RGB", (max(image.width for image in images), height), PAPER), 0
+    for image in images:
+        sheet.paste(image, (0, top))
+        top += image.height + GAP
+    return sheet
+
+
 def _fit(image: Image.Image, times: int) -> Image.Image:
     picture = image.convert("RGB")
     if times > 1:

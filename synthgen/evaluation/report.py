@@ -54,7 +54,7 @@ EXPLAINED = {
 def write_report(path: Path, report: Mapping[str, Any], pictures: Mapping[str, Any], recipe_yaml: str) -> None:
     """Writes the page at `path`, whole or not at all.
 
-    pictures: "real": [PIL], "synthetic": [(PIL, caption)], "epochs": [(step, [PIL])],
+    pictures: "real": [PIL], "synthetic": [(PIL, caption)], "more": {name: [(PIL, caption)]}, "epochs": [(step, [PIL])],
     "rejected": {reason: [(PIL, caption)]}, "legend": [(name, (r, g, b))]; each may be absent.
     """
     write_whole(path, render(report, pictures, recipe_yaml))
@@ -156,7 +156,8 @@ def figure(picture: Image.Image, caption: str = "") -> Markup:
 
 def cell(picture: Image.Image) -> int:
     """The least width of such a picture on the page, in CSS pixels: wide ones, such as plots, need more."""
-    return round(min(max(100.0, 80 * picture.width / picture.height), 260))
+    ratio = picture.width / picture.height
+    return 520 if ratio > 3.5 else round(min(max(100.0, 80 * ratio), 260))
 
 
 @cache

@@ -40,20 +40,20 @@ def write_card(
     description: str = "",
     license: str | None = None,
     tags: Sequence[str] = (),
-    picture: str | None = None,
+    pictures: Mapping[str, str] | None = None,
     configs: Sequence[str] = (),
     reproduce: str = "synthgen run recipe.yaml",
 ) -> None:
     """Writes README.md at `path`, whole or not at all.
 
     `split_sizes`: {split: {num_examples, num_bytes}}, whose files are data/<split>-*.parquet. `hub_tags`:
-    task_categories and the like. `license`: None means that of the real rows. `picture`: address relative to the card.
-    report["findings"], where there are any, are [{kind: good | note | miss, text}]: all but the good stand under
-    "Limits" word for word. `configs`: further configurations beside the rows.
+    task_categories and the like. `license`: None means that of the real rows. `pictures`: what is to be seen -> address
+    relative to the card. report["findings"], where there are any, are [{kind: good | note | miss, text}]: all but the
+    good stand under "Limits" word for word. `configs`: further configurations beside the rows.
     """
     header = card_header(recipe_name, features, split_sizes, hub_tags, license or origin.license, tags, configs)
     sections = (
-        _opening(report, recipe_name, description, split_sizes, picture),
+        _opening(report, recipe_name, description, split_sizes, pictures or {}),
         _what_it_is(origin),
         _columns(features),
         _making(report, origin),
@@ -74,7 +74,7 @@ def _opening(
     name: str,
     description: str,
     sizes: Mapping[str, Mapping[str, int]],
-    picture: str | None,
+    pictures: Mapping[str, str],
 ) -> str:
     utility = _part(report, "utility")
     rows = ", ".join(f"{size['num_examples']:,} rows ({split})" for split, size in sizes.items())
@@ -88,7 +88,7 @@ def _opening(
             f"({_line(utility.get('metric', 'score'))} {_spread(synthetic)} against {_spread(real)}, on real rows that "
             "nothing else has seen)."
         )
-    return text + (f"\n\n![Real rows beside synthetic rows]({picture})" if picture else "")
+    return text + "".join(f"\n\n![{name}]({address})" for name, address in pictures.items())
 
 
 def _what_it_is(origin: Origin) -> str:

@@ -73,7 +73,7 @@ def decode_rows(rows: dict[str, list[Any]], data: Data) -> Columns:
 
 def write_coco_folder(
     folder: Path, batches: Iterator[dict[str, list[Any]]], data: Data, options: MaskConditionOptions, facts: Facts
-) -> None:
+) -> list[Any]:
     rows = (
         {"image": image["bytes"], "mask": mask["bytes"]}
         for batch in batches
@@ -83,6 +83,7 @@ def write_coco_folder(
     write_coco(
         folder / "coco", rows, data.classes, split=facts.split, ignore=data.ignore, info=info, license=facts.license
     )
+    return []
 
 
 def find_classes(columns: Columns, data: Data) -> np.ndarray:

@@ -15,7 +15,7 @@ import torch
 from ..codecs.points import PointsCodec, fit_points_codec
 from ..evaluation.shape_learners import ShapeLearner
 from ..evaluation.shape_measures import compare_shapes
-from ..evaluation.shape_pictures import draw_shapes, shape_legend
+from ..evaluation.shape_pictures import draw_mesh, draw_scene, draw_shapes, part_colours, shape_legend
 from ..export.options import Facts
 from ..export.parquet import fixed_lists
 from ..export.scenes import write_scenes
@@ -25,11 +25,13 @@ from ..labels.inventories import build_inventories
 from ..labels.poses import oriented_boxes, standing_poses, to_canonical, to_world
 from ..labels.scenes import Shape, build_scene
 from ..labels.shape_options import ShapeConditionOptions
-from ..labels.surfaces import estimate_normals, mesh_bytes, read_mesh_bytes, reconstruct_mesh
+from ..labels.surfaces import estimate_normals, mesh_bytes, part_of_faces, read_mesh_bytes, reconstruct_mesh
 from ..networks.tokens import PointTokenOptions, TokenDenoiser, build_tokens
 from ..sources import ShapeSourceOptions, describe_shapes, load_shapes
 from ..task import Task
 from ..types import Columns, Condition, Data
+
+SCENES_SHOWN = 4  # pictures of scenes, for card and report
 
 
 def build_codec(data: Data, options: PointTokenOptions) -> PointsCodec:
@@ -110,12 +112,35 @@ def decode_rows(rows: dict[str, list[Any]], data: Data) -> Columns:
 
 def write_scene_rows(
     folder: Path, batches: Iterator[dict[str, list[Any]]], data: Data, options: ShapeConditionOptions, facts: Facts
-) -> None:
-    """Scenes of the exported objects, in scenes/."""
+) -> list[Any]:
+    """Scenes of the exported objects, in scenes/; gives pictures of the first ones."""
+    pictures: list[Any] = []
+
+    def show(scene: dict[str, Any]) -> dict[str, Any]:
+        if len(pictures) < SCENES_SHOWN:
+            pictures.append(draw_scene(scene))
+        return scene
+
     pool = [shape for batch in batches for shape in _shapes(batch, data)]
-    scenes = (build_scene(index, facts.seed, pool, options.scenes) for index in range(options.scenes.count))
+    scenes = (show(build_scene(index, facts.seed, pool, options.scenes)) for index in range(options.scenes.count))
     names = {"classes": data.classes, "parts": data.details["parts"]}
     write_scenes(folder / "scenes", scenes, split=facts.split, **names)
+    return pictures
+
+
+def draw_meshes(rows: dict[str, list[Any]], data: Data) -> dict[str, list[Any]]:
+    """The mesh of each exported row, coloured by part."""
+    count = len(data.details["parts"])
+    return {
+        "synthetic: meshes": [
+            draw_mesh(
+                shape.vertices,
+                shape.faces,
+                part_colours(part_of_faces(shape.vertices, shape.faces, shape.points, shape.part), count),
+            )
+            for shape in _shapes(rows, data)
+        ]
+    }
 
 
 def _shapes(batch: dict[str, list[Any]], data: Data) -> Iterator[Shape]:
@@ -156,4 +181,5 @@ TASK = Task(
     formats={"scenes": write_scene_rows},
     late=("normals", "mesh"),
     complete=reconstruct_rows,
+    draw_late=draw_meshes,
 )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from synthgen.evaluation.pictures import SAFE, class_colours, contact_sheet, enlargement, overlay_mask
+from synthgen.evaluation.pictures import SAFE, class_colours, contact_sheet, enlargement, overlay_mask, stack
 
 
 @pytest.mark.parametrize("n", [0, 1, 8, 9, 1000])
@@ -95,3 +95,10 @@ def test_empty_groups_are_no_error_and_pictures_are_deterministic() -> None:
     assert contact_sheet([("nothing", [])]).width > 0
     first, second = (contact_sheet([("a", [solid((5, 6, 7))])], [("x", (5, 6, 7))], "t") for _ in range(2))
     assert first.tobytes() == second.tobytes()
+
+
+def test_stacked_pictures_keep_their_size() -> None:
+    sheet = stack([solid((1, 2, 3)), solid((4, 5, 6))])
+    side = solid((1, 2, 3)).width
+    assert sheet.width == side and sheet.height > 2 * side
+    assert sheet.getpixel((0, 0)) == (1, 2, 3) and sheet.getpixel((side - 1, sheet.height - 1)) == (4, 5, 6)

@@ -67,7 +67,11 @@ def report() -> dict[str, Any]:
 
 def written(tmp_path: Path, origin: Origin = ORIGIN, **more: Any) -> str:
     path = tmp_path / "README.md"
-    arguments: dict[str, Any] = {"picture": "assets/samples.png", "tags": ["tissue"], **more}
+    arguments: dict[str, Any] = {
+        "pictures": {"Real rows beside synthetic rows": "assets/samples.png"},
+        "tags": ["tissue"],
+        **more,
+    }
     record = arguments.pop("report", report())
     write_card(
         path,

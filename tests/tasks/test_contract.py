@@ -155,6 +155,8 @@ def test_users_see_typed_rows(case):
         rows_to_table({**{name: table.column(name).combine_chunks() for name in early}, **late}, features, {})
     )
     assert read.features == features and read.num_rows == 2
+    for name, pictures in (task.draw_late(read.with_format(None)[:], data) if task.draw_late else {}).items():
+        assert name and len(pictures) == 2 and all(isinstance(picture, Image.Image) for picture in pictures)
     assert read[0].keys() == features.keys()
 
 
