@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +64,11 @@ def deliver(
         for name in recipe.export.formats
     }
     _write_rejections(place, harvest)
-    late = _draw_late(task, data, next(_exported(files, SHEET_ROWS)))
+    late = _draw_late(task, data, _first_rows(files, SHEET_ROWS).to_pydict())
     pictures = _pictures(place, task, data, harvest)
-    more = {name: items for name, items in {**late, **shown}.items() if items}
-    pictures["more"] = {name: [(picture, "") for picture in items] for name, items in more.items()}
+    captions = [caption for _, caption in pictures["synthetic"]]
+    pictures["more"] = {name: list(zip(items, captions, strict=True)) for name, items in late.items()}
+    pictures["more"] |= {name: [(picture, "") for picture in items] for name, items in shown.items() if items}
     (folder / "assets").mkdir()
     real = _varied(task, data.train, data, SHEET_ROWS)
     sheet = _sheet(task, data, real, harvest.rows(harvest.kept, SHEET_ROWS), late)
@@ -135,10 +137,15 @@ def _completed(harvest: Harvest) -> Iterator[pa.Table]:
     return produce(harvest.maker.complete, lambda in_flight: next(tables, None), cores(), cores())
 
 
-def _exported(files: list[Path], rows: int = FORMAT_ROWS) -> Iterator[dict[str, list[Any]]]:
+def _exported(files: list[Path]) -> Iterator[dict[str, list[Any]]]:
     for path in files:
-        for batch in read_batches(path, batch_size=rows):
+        for batch in read_batches(path, batch_size=FORMAT_ROWS):
             yield batch.to_pydict()
+
+
+def _first_rows(files: list[Path], limit: int) -> pa.Table:
+    batches = (batch for path in files for batch in read_batches(path, batch_size=limit))
+    return pa.concat_tables(islice(batches, limit)).slice(0, limit)  # no batch is empty
 
 
 def _write_rejections(place: RunFolder, harvest: Harvest) -> None:

@@ -157,7 +157,7 @@ def figure(picture: Image.Image, caption: str = "") -> Markup:
 def cell(picture: Image.Image) -> int:
     """The least width of such a picture on the page, in CSS pixels: wide ones, such as plots, need more."""
     ratio = picture.width / picture.height
-    return 520 if ratio > 3.5 else round(min(max(100.0, 80 * ratio), 260))
+    return 480 if ratio > 3.5 else round(min(max(100.0, 80 * ratio), 260))
 
 
 @cache

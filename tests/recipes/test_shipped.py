@@ -20,7 +20,7 @@ from synthgen.recipe import load
 from synthgen.shelf import shipped
 
 TINY = (
-    "count=6", "train.seconds=null", "train.steps=3", "train.batch_size=4",
+    "count=6", "export.rows_per_file=4", "train.seconds=null", "train.steps=3", "train.batch_size=4",
     "sample.steps=2", "sample.batch_size=4", "sample.shard_size=8", "evaluate.seeds=1", "evaluate.steps=2",
     "evaluate.batch_size=4", "gates={agreement: off, copies: off, duplicates: off, quota: off}",
 )  # fmt: skip
@@ -66,6 +66,10 @@ def test_a_shipped_recipe_runs(name, command, tmp_path, monkeypatch):
     assert outcome.code == 0, outcome.err
     report = json.loads((folder / "dataset" / "report.json").read_text())
     assert report["rows"]["accepted"] == 6 and report["recipe"] == load(name).name
+    card = (folder / "dataset" / "README.md").read_text()
+    for picture in (folder / "dataset" / "assets").iterdir():
+        assert f"(assets/{picture.name})" in card and Image.open(picture).width > 100
+    assert (folder / "dataset" / "assets" / "scenes.png").exists() == ("scenes" in load(name).export.formats)
 
 
 @pytest.mark.parametrize("name", sorted(shipped()))
