@@ -5,6 +5,7 @@ data = make_solids(rows=60, points=128, seed=0)     # a third of the rows in eac
 
 import numpy as np
 
+from synthgen.labels.pieces import add_pieces
 from synthgen.types import Columns, Data, Origin, take_rows
 
 CLASSES = ("table", "chair", "lamp")
@@ -17,7 +18,7 @@ def make_solids(rows: int, points: int, seed: int = 0) -> Data:
     columns = make_rows(rows, points, seed)
     third = rows // 3
     parts = [take_rows(columns, slice(start, start + third)) for start in (0, third, 2 * third)]
-    return Data(*parts, CLASSES, ORIGIN, details={"parts": PARTS, "points": points})
+    return add_pieces(Data(*parts, CLASSES, ORIGIN, details={"parts": PARTS, "points": points}))
 
 
 def make_rows(rows: int, points: int, seed: int = 0, again: int = 0) -> Columns:

@@ -1,11 +1,11 @@
 """Point clouds with a part for each point <-> sequences of about unit variance that a net over tokens can learn.
 
-A cloud has no order, a sequence has one: points stand part by part, and inside a part along Hilbert's curve through the
-part's box, so that neighbours in the sequence are neighbours in space and the same place of a row is about the same
-place of the object in every row. Coordinates are those inside the part's box, in half sides of it: a board of 2 cm has
-its two faces as far apart as a wardrobe its walls. Knows no poses: points are in the object's own frame.
+A cloud has no order, a sequence has one: points stand piece by piece, and inside a piece along Hilbert's curve through
+its box, so that neighbours in the sequence are neighbours in space and the same place of a row is about the same place
+of the object in every row. Coordinates are those inside the piece's box, in half sides of it: a board of 2 cm has its
+two faces as far apart as a wardrobe its walls. Knows no poses: points are in the object's own frame.
 
-    codec = fit_points_codec(data.train, parts=len(data.details["parts"]))
+    codec = fit_points_codec(data.train, pieces=data.details["pieces"])     # the part of each piece
     x = codec.encode(rows)                # (B, P, 3)
     codec.decode(x, rows)["points"]       # float32 (B, P, 3), in the order of the codec, `part` with it
 """
@@ -24,7 +24,7 @@ import torch
 from ..boxes import bound_parts, count_parts, split_boxes
 from ..types import Columns, Condition, count_rows, thin_rows
 
-BOX, PLACE = 6, 10  # channels that tell of a point's box, and of its place in the part
+BOX, PLACE = 6, 10  # channels that tell of a point's box, and of its place in the piece
 FLAT = 0.004  # half a side of the thinnest box, in units of the object's size
 BITS = 6  # of the curve's cells along each axis: 64, finer than 1,024 points on a surface lie apart
 FIT_ROWS = 5000
@@ -37,13 +37,17 @@ FAR = 2.0  # no point of an object lies so far out
 
 @dataclass(frozen=True)
 class PointsCodec:
-    """x = scale · (points − middle) / half side, of the box of the point's part."""
+    """x = scale · (points − middle) / half side, of the box of the point's piece."""
 
     shape: tuple[int, int]  # (P, 3)
-    parts: int
+    pieces: tuple[int, ...]  # the part of each piece
     scale: float
     size_mean: float  # of the logarithm of the training rows' sizes
     size_sd: float
+
+    @property
+    def parts(self) -> int:
+        return max(self.pieces) + 1
 
     @property
     def told(self) -> int:
@@ -51,21 +55,22 @@ class PointsCodec:
         return self.parts + BOX + PLACE
 
     def encode(self, columns: Columns) -> torch.Tensor:
-        """float32 (B, P, 3), the points of each row ordered by part and place."""
-        points, part = columns["points"], columns["part"]
-        middle, half = _frames(self._boxes(columns), part)
+        """float32 (B, P, 3), the points of each row ordered by piece and place."""
+        points, piece = columns["points"], columns["piece"]
+        middle, half = _frames(self._boxes(columns), piece)
         inside = (points - middle) / np.maximum(half, FLAT)
-        order = order_points(inside, part)
+        order = order_points(inside, piece)
         return torch.from_numpy(np.take_along_axis(inside, order[..., None], 1) * np.float32(self.scale))
 
     def condition(self, columns: Columns) -> Condition:
         """ "label" int64 (B,); "elements" float32 (B, P, told), for each point in the order of the codec its part, the
-        part's box and the point's place among the part's points; and "vector" float32 (B, 1): the logarithm of
+        piece's box and the point's place among the piece's points; and "vector" float32 (B, 1): the logarithm of
         the size, in standard deviations from the mean of training rows."""
-        part = np.sort(columns["part"], 1)
-        middle, half = _frames(self._boxes(columns), part)
+        piece = np.sort(columns["piece"], 1)
+        part = np.array(self.pieces, np.uint8)[piece]
+        middle, half = _frames(self._boxes(columns), piece)
         box = np.concatenate([middle * 2, np.log(np.maximum(half, FLAT)) * 0.7 + 1.2], 2)
-        known = [np.eye(self.parts, dtype=np.float32)[part], box, _places(part, self.parts)]
+        known = [np.eye(self.parts, dtype=np.float32)[part], box, _places(piece, len(self.pieces))]
         size = (np.log(columns["size"].astype(np.float64)) - self.size_mean) / self.size_sd
         return {
             "label": torch.from_numpy(columns["label"]).long(),
@@ -74,19 +79,20 @@ class PointsCodec:
         }
 
     def decode(self, x: torch.Tensor, columns: Columns) -> Columns:
-        """`columns` with "points" float32 (B, P, 3) and "part" uint8 (B, P), both in the order of the codec.
+        """`columns` with "points" float32 (B, P, 3), "piece" and "part" uint8 (B, P), all in the order of the codec.
 
-        Points that would lie outside their part's box are put on its surface.
+        Points that would lie outside their piece's box are put on its surface.
         """
-        part = np.sort(columns["part"], 1)
-        middle, half = _frames(self._boxes(columns), part)
+        piece = np.sort(columns["piece"], 1)
+        part = np.array(self.pieces, np.uint8)[piece]
+        middle, half = _frames(self._boxes(columns), piece)
         away = x.float().numpy() / np.float32(self.scale) * np.maximum(half, FLAT)
-        return {**columns, "points": (middle + away.clip(-half, half)).astype(np.float32), "part": part}
+        return {**columns, "points": (middle + away.clip(-half, half)).astype(np.float32), "piece": piece, "part": part}
 
     def _boxes(self, columns: Columns) -> np.ndarray:
         """The boxes that are asked for, or those that the points have."""
         boxes = columns.get("boxes")
-        return bound_parts(columns["points"], columns["part"], self.parts) if boxes is None else boxes
+        return bound_parts(columns["points"], columns["piece"], len(self.pieces)) if boxes is None else boxes
 
     def describe(self, columns: Columns) -> np.ndarray:
         """float32 (N, 125 + 6 x parts, at most 251), whatever the order of the points.
@@ -108,50 +114,49 @@ class PointsCodec:
 
 def load_points_codec(path: Path) -> PointsCodec:
     state = json.loads(path.read_text())
-    return PointsCodec(**{**state, "shape": tuple(state["shape"])})
+    return PointsCodec(**{**state, "shape": tuple(state["shape"]), "pieces": tuple(state["pieces"])})
 
 
-def fit_points_codec(train: Columns, parts: int) -> PointsCodec:
+def fit_points_codec(train: Columns, pieces: tuple[int, ...]) -> PointsCodec:
     """Scale and sizes of the training rows, of 5,000 of them at most."""
     rows = thin_rows(train, FIT_ROWS)
     size = np.log(rows["size"].astype(np.float64))
-    middle, half = _frames(bound_parts(rows["points"], rows["part"], parts), rows["part"])
+    middle, half = _frames(rows["boxes"], rows["piece"])
     spread = float(np.sqrt(np.square((rows["points"] - middle) / np.maximum(half, FLAT), dtype=np.float64).mean()))
     shape = (rows["points"].shape[1], 3)
-    return PointsCodec(shape, parts, 1 / max(spread, 0.1), float(size.mean()), max(float(size.std()), 1e-3))
+    return PointsCodec(shape, pieces, 1 / max(spread, 0.1), float(size.mean()), max(float(size.std()), 1e-3))
 
 
-def _frames(boxes: np.ndarray, part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(middle, half sides) of the box of each point's part, float32 (N, P, 3)."""
-    row = np.arange(len(part))[:, None]
+def _frames(boxes: np.ndarray, piece: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(middle, half sides) of the box of each point's piece, float32 (N, P, 3)."""
+    row = np.arange(len(piece))[:, None]
     middle, half = split_boxes(boxes.astype(np.float32))
-    return middle[row, part], half[row, part]
+    return middle[row, piece], half[row, piece]
 
 
-def _places(part: np.ndarray, parts: int) -> np.ndarray:
-    """float32 (N, P, 10): where among the points of its part each point of `part` (N, P, ascending) stands, as waves of
-    1, 2, 4 and 8 periods and as a share; and the part's share of the points."""
-    rows, count = part.shape
-    held = count_parts(part, parts)
+def _places(piece: np.ndarray, pieces: int) -> np.ndarray:
+    """float32 (N, P, 10): where among the points of its piece each point of `piece` (N, P, ascending) stands, as waves
+    of 1, 2, 4 and 8 periods and as a share; and the piece's share of the points."""
+    rows, count = piece.shape
+    held = count_parts(piece, pieces)
     first = np.cumsum(held, 1) - held
-    row, own = np.arange(rows)[:, None], held[np.arange(rows)[:, None], part]
-    share = ((np.arange(count) - first[row, part] + 0.5) / own).astype(np.float32)
-    angle = 2 * math.pi * share[..., None] * 2.0 ** np.arange(4)
+    row, own = np.arange(rows)[:, None], held[np.arange(rows)[:, None], piece]
+    share = ((np.arange(count) - first[row, piece] + 0.5) / own).astype(np.float32)
+    angle = share[..., None] * (2 * math.pi * 2.0 ** np.arange(4)).astype(np.float32)
     rest = np.stack([share * 2 - 1, np.log(own / count) * 0.5 + 1], 2)
     return np.concatenate([np.sin(angle), np.cos(angle), rest], 2, dtype=np.float32)
 
 
-def order_points(points: np.ndarray, part: np.ndarray) -> np.ndarray:
-    """int64 (N, P): which point comes first, second, ...: by part, then along Hilbert's curve through the part's box.
+def order_points(points: np.ndarray, piece: np.ndarray) -> np.ndarray:
+    """int64 (N, P): which point comes first, second, ...: by piece, then along Hilbert's curve through its box.
 
-    points float (N, P, 3) in [-1, 1], part uint8 (N, P). Points of one cell keep their order. The four legs of a chair,
-    being in four quarters of their box, always come in the same order. Steps between neighbours are 18 % shorter than
-    along Morton's curve (made-up tables, chairs and lamps).
+    points float (N, P, 3) in [-1, 1], piece uint8 (N, P). Points of one cell keep their order. Steps between neighbours
+    were 18 % shorter than along Morton's curve (made-up tables, chairs and lamps, their parts undivided).
     """
     side = 1 << BITS
     cell = ((points + 1) * (side / 2)).clip(0, side - 1).astype(np.int32)
     place = curve()[(cell[..., 0] * side + cell[..., 1]) * side + cell[..., 2]]
-    return np.argsort((part.astype(np.int32) << 3 * BITS) + place, axis=1, kind="stable")
+    return np.argsort((piece.astype(np.int32) << 3 * BITS) + place, axis=1, kind="stable")
 
 
 @cache

@@ -8,25 +8,22 @@ never solved: a bound from below tells that they cannot matter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 from scipy.stats import wasserstein_distance
 
+from ..pieces import count_pieces, find_pieces
 from ..types import Columns, Data, take_rows
 
 CHAMFER_ROWS, CHAMFER_POINTS = 200, 512
 MOVER_ROWS, MOVER_POINTS = 64, 256
 DIRECTIONS = 32
-LINKED = 4.0  # times the median distance to the nearest point of the same part: such points are of one piece
 
 
 @dataclass(frozen=True)
@@ -174,33 +171,14 @@ def compare_part_counts(real: Columns, synthetic: Columns) -> float:
     in real and in synthetic rows; the mean over those parts, each class alike.
     """
     by_class = []
-    counts = [list(count_pieces(columns["points"], columns["part"])) for columns in (real, synthetic)]
+    parts = 1 + int(max(real["part"].max(initial=0), synthetic["part"].max(initial=0)))
+    counts = [
+        count_pieces(columns["part"], find_pieces(columns["points"], columns["part"]), parts)
+        for columns in (real, synthetic)
+    ]
     for k in np.intersect1d(real["label"], synthetic["label"]):
-        of_class = [
-            [found for found, label in zip(side, columns["label"], strict=True) if label == k]
-            for side, columns in zip(counts, (real, synthetic), strict=True)
-        ]
-        shared = set.intersection(*(set().union(*side) for side in of_class))
-        pieces = [[[row[p] for row in side if p in row] for side in of_class] for p in sorted(shared)]
-        by_class += [np.mean([wasserstein_distance(*pair) for pair in pieces])] if pieces else []
+        of_class = [side[columns["label"] == k] for side, columns in zip(counts, (real, synthetic), strict=True)]
+        pairs = [[side[side[:, p] > 0, p] for side in of_class] for p in range(parts)]
+        apart = [wasserstein_distance(*pair) for pair in pairs if all(len(found) for found in pair)]
+        by_class += [np.mean(apart)] if apart else []
     return float(np.mean(by_class)) if by_class else float("nan")
-
-
-def count_pieces(points: np.ndarray, part: np.ndarray) -> Iterator[dict[int, int]]:
-    """Of each row of points (N, P, 3) and part (N, P): how many connected pieces each of its parts has.
-
-    Points closer than four times the median distance to the nearest point of the same part are connected. Pieces of
-    fewer than 2 % of the part's points are strays and do not count.
-    """
-    for xyz, numbers in zip(points, part, strict=True):
-        found = {}
-        for k in np.flatnonzero(np.bincount(numbers)).tolist():
-            own = xyz[numbers == k]
-            found[k] = 1
-            if len(own) > 2:
-                tree = cKDTree(own)
-                reach = LINKED * np.median(tree.query(own, k=2)[0][:, 1])
-                i, j = tree.query_pairs(max(float(reach), 1e-6), output_type="ndarray").T
-                size = np.bincount(connected_components(coo_array((np.ones(len(i)), (i, j)), (len(own),) * 2))[1])
-                found[k] = max(int((size >= 0.02 * len(own)).sum()), 1)
-        yield found

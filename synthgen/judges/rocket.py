@@ -29,10 +29,11 @@ from ..types import Columns, Data, Opinion, take_rows, thin_rows
 from .ensemble import FOLDS, split_folds
 
 OWN = ("axes", "center", "deviation", "scale", "middle", "distances")  # arrays of a reader beside its parts
-VERSION = 1  # of the readers and how they are fitted: whoever changes them raises it
+VERSION = 2  # of the readers and how they are fitted: whoever changes them raises it
 TEMPERATURES = np.geomspace(0.02, 8.0, 121)
 FEATURES = 1_000  # the judge's time is in proportion to them, and every candidate is judged
 AXES = 64  # at most so many principal axes for fidelity and typicality
+BLOCKS = 8  # of time, of each class in each fold
 MOST_ROWS = 5_000  # of a fold that a reader is fitted to, evenly spaced
 
 
@@ -109,7 +110,7 @@ def fit_rocket_judge(data: Data, seed: int, folder: Path | None) -> RocketJudge:
     if found is not None:
         return found
     labels, classes = data.train["label"], len(data.classes)
-    folds = split_folds(labels, seed)
+    folds = split_in_time(data.train, seed)
     shown = {"series": data.train["series"], "label": labels}
     readers: list[Reader] = []
     decisions, distances = np.zeros((len(labels), classes), np.float32), np.zeros(len(labels), np.float32)
@@ -131,6 +132,22 @@ def fit_rocket_judge(data: Data, seed: int, folder: Path | None) -> RocketJudge:
     if folder is not None:
         judge.save(folder)
     return judge
+
+
+def split_in_time(rows: Columns, seed: int) -> np.ndarray:
+    """Fold of each row, int64 (N,). Rows that are windows of the same recordings go to the folds in blocks of time.
+
+    Windows overlap or follow one another: dealt out one by one, a reader would have seen nearly every row of the other
+    fold, and what it says of them would be no measure for rows that are new.
+    """
+    labels, owners = rows["label"], rows["series_id"]
+    if len(np.unique(owners)) == len(owners) or len(labels) < FOLDS * BLOCKS:
+        return split_folds(labels, seed)
+    folds = np.empty(len(labels), np.int64)
+    order = np.lexsort((rows["start"], owners, labels))
+    for own in np.split(order, np.flatnonzero(np.diff(labels[order])) + 1):
+        folds[own] = np.arange(len(own)) * FOLDS * BLOCKS // len(own) % FOLDS
+    return folds
 
 
 def fit_reader(columns: Columns, classes: int, seed: int) -> Reader:

@@ -15,8 +15,8 @@ class ShapeConditionOptions(ClassConditionOptions):
     """Which shapes to draw: class, parts, size and pose."""
 
     parts: Literal["real", "vary"] = "vary"
-    """The box of each part and how many points it has. `vary`: between two real rows of the class that have the same
-    parts, nearer to the first. `real`: those of a real row."""
+    """The boxes of the parts and how many points each has. `vary`: between two real rows of the class that have the
+    same parts, nearer to the first. `real`: those of a real row."""
     required: dict[str, list[str]] = {}
     """Parts that every shape of a class must have, such as {chair: [armrest]}; only real rows that have them all are
     taken as examples."""

@@ -22,6 +22,7 @@ from ..export.scenes import write_scenes
 from ..judges.points import fit_points_judge
 from ..labels.class_mix import label_classes
 from ..labels.inventories import build_inventories
+from ..labels.pieces import add_pieces, first_pieces
 from ..labels.poses import oriented_boxes, standing_poses, to_canonical, to_world
 from ..labels.scenes import Shape, build_scene
 from ..labels.shape_options import ShapeConditionOptions
@@ -34,8 +35,12 @@ from ..types import Columns, Condition, Data
 SCENES_SHOWN = 4  # pictures of scenes, for card and report
 
 
+def load_with_pieces(options: ShapeSourceOptions, seed: int) -> Data:
+    return add_pieces(load_shapes(options, seed))
+
+
 def build_codec(data: Data, options: PointTokenOptions) -> PointsCodec:
-    return fit_points_codec(data.train, len(data.details["parts"]))
+    return fit_points_codec(data.train, data.details["pieces"])
 
 
 def build_network(data: Data, codec: PointsCodec, options: PointTokenOptions) -> TokenDenoiser:
@@ -71,13 +76,17 @@ def reconstruct_rows(rows: dict[str, list[Any]], data: Data) -> dict[str, Any]:
 
 
 def describe_features(data: Data) -> datasets.Features:
-    """Points, normals, box and mesh are in the world, in the units of the source; `pose` is object to world."""
+    """Points, normals, box and mesh are in the world, in the units of the source; `pose` is object to world.
+
+    `pieces` tells the points of a part's several pieces apart: the four legs are 0, 1, 2, 3.
+    """
     number, count = datasets.Value("float32"), data.train["points"].shape[1]
     vector, four = datasets.List(number, length=3), datasets.List(number, length=4)
     return datasets.Features({
         "points": datasets.List(vector, length=count),
         "normals": datasets.List(vector, length=count),
         "parts": datasets.List(datasets.ClassLabel(names=list(data.details["parts"])), length=count),
+        "pieces": datasets.List(datasets.Value("uint8"), length=count),
         "label": datasets.ClassLabel(names=list(data.classes)),
         "box": {"center": vector, "extents": vector, "yaw": number},
         "pose": datasets.List(four, length=4),
@@ -91,6 +100,7 @@ def encode_rows(columns: Columns, data: Data) -> dict[str, Any]:
     return {
         "points": fixed_lists(to_world(columns["points"], columns["size"], columns["pose"])),
         "parts": fixed_lists(columns["part"].astype(np.int64)),
+        "pieces": fixed_lists(columns["piece"] - first_pieces(data.details["pieces"])[columns["part"]]),
         "label": columns["label"].tolist(),
         "box": [{"center": center, "extents": extents, "yaw": yaw} for center, extents, yaw in boxes],
         "pose": fixed_lists(columns["pose"]),
@@ -105,6 +115,7 @@ def decode_rows(rows: dict[str, list[Any]], data: Data) -> Columns:
     return {
         "points": to_canonical(world, size, pose),
         "part": part,
+        "piece": np.array(rows["pieces"], np.uint8) + first_pieces(data.details["pieces"])[part],
         "label": np.array(rows["label"], np.int64),
         "size": size,
     }
@@ -163,7 +174,7 @@ TASK = Task(
     condition_options=ShapeConditionOptions,
     hub_tags={"task_categories": ["text-to-3d"], "tags": ["3d", "point-cloud"]},
     describe=describe_shapes,
-    load=load_shapes,
+    load=load_with_pieces,
     codec=build_codec,
     network=build_network,
     augment=keep_rows,

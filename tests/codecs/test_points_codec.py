@@ -3,32 +3,33 @@
 import numpy as np
 import pytest
 import torch
-from solids import CLASSES, PARTS, make_rows
+from solids import CLASSES, PARTS, make_rows, make_solids
 
 from synthgen.boxes import bound_parts, split_boxes
 from synthgen.codecs.points import BITS, FLAT, curve, fit_points_codec, load_points_codec, order_points
 from synthgen.types import take_rows
 
-ROWS = make_rows(30, 256)
+DATA = make_solids(90, 256)
+ROWS, PIECES = DATA.train, DATA.details["pieces"]
 
 
 @pytest.fixture(scope="module")
 def codec():
-    return fit_points_codec(ROWS, len(PARTS))
+    return fit_points_codec(ROWS, PIECES)
 
 
 def inside(rows):
-    """Points in half sides of their part's box."""
-    middle, half = split_boxes(bound_parts(rows["points"], rows["part"], len(PARTS)))
-    row = np.arange(len(rows["part"]))[:, None]
-    return (rows["points"] - middle[row, rows["part"]]) / np.maximum(half[row, rows["part"]], FLAT)
+    """Points in half sides of their piece's box."""
+    middle, half = split_boxes(rows["boxes"])
+    row = np.arange(len(rows["piece"]))[:, None]
+    return (rows["points"] - middle[row, rows["piece"]]) / np.maximum(half[row, rows["piece"]], FLAT)
 
 
 def shuffled(rows):
     draw = np.random.default_rng(3)
     order = draw.permuted(np.tile(np.arange(256), (len(rows["label"]), 1)), axis=1)
-    part, points = np.take_along_axis(rows["part"], order, 1), np.take_along_axis(rows["points"], order[..., None], 1)
-    return {**rows, "points": points, "part": part}
+    part, piece = (np.take_along_axis(rows[name], order, 1) for name in ("part", "piece"))
+    return {**rows, "points": np.take_along_axis(rows["points"], order[..., None], 1), "part": part, "piece": piece}
 
 
 def test_the_curve_goes_through_every_cell_in_single_steps():
@@ -38,21 +39,22 @@ def test_the_curve_goes_through_every_cell_in_single_steps():
     assert (np.abs(np.diff(cells, axis=0)).sum(1) == 1).all()  # what makes it Hilbert's and not Morton's
 
 
-def test_points_stand_by_part_and_near_their_neighbours():
-    order = order_points(inside(ROWS), ROWS["part"])
-    part = np.take_along_axis(ROWS["part"], order, 1)
-    assert (np.diff(part.astype(int), axis=1) >= 0).all()
+def test_points_stand_by_piece_and_near_their_neighbours():
+    order = order_points(inside(ROWS), ROWS["piece"])
+    piece, part = (np.take_along_axis(ROWS[name], order, 1) for name in ("piece", "part"))
+    assert (np.diff(piece.astype(int), axis=1) >= 0).all() and (np.diff(part.astype(int), axis=1) >= 0).all()
     assert np.array_equal(np.sort(order, 1), np.tile(np.arange(256), (30, 1)))
     points = np.take_along_axis(ROWS["points"], order[..., None], 1)
-    same = part[:, 1:] == part[:, :-1]
+    same = piece[:, 1:] == piece[:, :-1]
     ordered = np.linalg.norm(np.diff(points, axis=1), axis=2)[same].mean()
-    by_part = np.take_along_axis(ROWS["points"], np.argsort(ROWS["part"], 1, kind="stable")[..., None], 1)
-    assert ordered < 0.5 * np.linalg.norm(np.diff(by_part, axis=1), axis=2)[same].mean()
+    by_piece = np.take_along_axis(ROWS["points"], np.argsort(ROWS["piece"], 1, kind="stable")[..., None], 1)
+    assert ordered < 0.5 * np.linalg.norm(np.diff(by_piece, axis=1), axis=2)[same].mean()
 
 
 def test_the_four_legs_of_every_table_come_one_after_the_other_in_the_same_order():
-    tables = take_rows(ROWS, ROWS["label"] == CLASSES.index("table"))
-    order = order_points(inside(tables), tables["part"])
+    rows = make_solids(60, 2048).train
+    tables = take_rows(rows, rows["label"] == CLASSES.index("table"))
+    order = order_points(inside(tables), tables["piece"])
     points = np.take_along_axis(tables["points"], order[..., None], 1)
     part = np.take_along_axis(tables["part"], order, 1)
     found = []
@@ -69,27 +71,27 @@ def test_what_is_encoded_comes_back_in_the_order_of_the_codec(codec):
     assert x.dtype == torch.float32 and x.shape == (30, *codec.shape) == (30, 256, 3)
     assert 0.5 < float(x.std()) < 2
     back = codec.decode(x, ROWS)
-    order = order_points(inside(ROWS), ROWS["part"])
+    order = order_points(inside(ROWS), ROWS["piece"])
     np.testing.assert_allclose(back["points"], np.take_along_axis(ROWS["points"], order[..., None], 1), atol=1e-6)
     assert np.array_equal(back["part"], np.take_along_axis(ROWS["part"], order, 1))
     assert np.array_equal(back["size"], ROWS["size"])
 
 
-def test_points_are_told_apart_by_half_sides_of_their_parts_box(codec):
+def test_points_are_told_apart_by_half_sides_of_their_pieces_box(codec):
     x = codec.encode(ROWS).numpy() / codec.scale
-    part = codec.decode(codec.encode(ROWS), ROWS)["part"]
+    piece = codec.decode(codec.encode(ROWS), ROWS)["piece"]
     assert np.abs(x).max() <= 1 + 1e-5
-    for k in range(len(PARTS)):
-        own = x[part == k]
+    for k in range(len(PIECES)):
+        own = x[piece == k]
         assert not len(own) or np.allclose([own.min(0), own.max(0)], [[-1] * 3, [1] * 3], atol=1e-4)
 
 
 def test_points_fill_the_boxes_that_are_asked_for_and_never_leave_them(codec):
-    boxes = bound_parts(ROWS["points"], ROWS["part"], len(PARTS)) * np.float32(0.5)
-    asked = {**{name: ROWS[name] for name in ("label", "part", "size")}, "boxes": boxes}
+    boxes = ROWS["boxes"] * np.float32(0.5)
+    asked = {**{name: ROWS[name] for name in ("label", "piece", "size")}, "boxes": boxes}
     x = codec.encode(ROWS) + 0.3 * torch.randn(30, 256, 3, generator=torch.Generator().manual_seed(0))
     drawn = codec.decode(x, asked)
-    found = bound_parts(drawn["points"], drawn["part"], len(PARTS))
+    found = bound_parts(drawn["points"], drawn["piece"], len(PIECES))
     there = found[:, :, 0].any(2)
     assert (found[:, :, 0] >= boxes[:, :, 0] - 1e-6).all() and (found[:, :, 1] <= boxes[:, :, 1] + 1e-6).all()
     reached = (found[:, :, 1] - found[:, :, 0])[there] / np.maximum((boxes[:, :, 1] - boxes[:, :, 0])[there], 1e-6)
@@ -97,7 +99,8 @@ def test_points_fill_the_boxes_that_are_asked_for_and_never_leave_them(codec):
 
 
 def test_a_flat_part_stays_flat(codec):
-    flat = {**ROWS, "points": ROWS["points"] * np.array([1, 1, 0], np.float32)}
+    squash = np.array([1, 1, 0], np.float32)
+    flat = {**ROWS, "points": ROWS["points"] * squash, "boxes": ROWS["boxes"] * squash}
     x = codec.encode(flat)
     assert torch.isfinite(x).all()
     assert (codec.decode(x + 1, flat)["points"][..., 2] == 0).all()
@@ -123,14 +126,13 @@ def test_the_net_is_told_class_parts_and_size(codec):
     assert float(told["elements"].abs().max()) < 5
     assert float(told["vector"].mean()) == pytest.approx(0, abs=1e-5)
     assert float(told["vector"].std(correction=0)) == pytest.approx(1, abs=1e-5)
-    boxes = bound_parts(ROWS["points"], ROWS["part"], len(PARTS))
-    drawn = {**{name: ROWS[name] for name in ("label", "part", "size")}, "boxes": boxes}
+    drawn = {name: ROWS[name] for name in ("label", "piece", "boxes", "size")}
     assert all(torch.equal(value, told[name]) for name, value in codec.condition(drawn).items())
 
 
 def test_rows_of_one_size_do_not_divide_by_zero():
     rows = {**ROWS, "size": np.ones(30, np.float32)}
-    assert fit_points_codec(rows, len(PARTS)).condition(rows)["vector"].abs().max() == 0
+    assert fit_points_codec(rows, PIECES).condition(rows)["vector"].abs().max() == 0
 
 
 def test_another_sampling_of_an_object_is_nearer_than_other_objects(codec):
@@ -141,7 +143,7 @@ def test_another_sampling_of_an_object_is_nearer_than_other_objects(codec):
 
 
 def test_descriptors_stay_short_with_many_parts_and_do_not_depend_on_the_company(codec):
-    many = fit_points_codec(ROWS, 200)
+    many = fit_points_codec(ROWS, tuple(range(200)))
     assert many.describe(ROWS).shape[1] <= 256
     np.testing.assert_array_equal(codec.describe(take_rows(ROWS, slice(3, 5))), codec.describe(ROWS)[3:5])
 

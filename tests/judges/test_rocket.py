@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from synthgen.errors import UserError
-from synthgen.judges.rocket import calibrate, fingerprint, fit_rocket_judge, probability
+from synthgen.judges.rocket import BLOCKS, calibrate, fingerprint, fit_rocket_judge, probability, split_in_time
 from synthgen.types import Columns, Data, Origin, take_rows
 
 ORIGIN = Origin("made up", "CC0-1.0", "none", "by construction", "none")
@@ -21,7 +21,7 @@ def make_rows(rows: int, seed: int, noise: float = 0.3) -> Columns:
     phase = generator.uniform(0, 2 * np.pi, (rows, 1, 2))
     speed = np.where(label == 0, 1.0, 1.8)[:, None, None]
     series = np.sin(speed * np.arange(32)[:, None] / 3 + phase) + noise * generator.standard_normal((rows, 32, 2))
-    return {"series": series.astype(np.float32), "label": label}
+    return {"series": series.astype(np.float32), "label": label, "start": np.zeros(rows), "series_id": np.arange(rows)}
 
 
 def make_data(rows: int = 60, classes: tuple[str, ...] = ("slow", "fast")) -> Data:
@@ -130,3 +130,34 @@ def test_the_temperature_fits_and_never_grows_certain_of_few_rows():
     sure = np.array([[1.0, -1.0], [-1.0, 1.0]] * 5, np.float32)
     told = np.array([0, 1] * 5)
     assert probability(sure, told, calibrate(sure, told)).max() < 0.95
+
+
+def test_windows_of_one_recording_go_to_the_folds_in_blocks_of_time():
+    draw = np.random.default_rng(0)
+    shuffled = draw.permutation(400)
+    rows = {"label": np.arange(400) // 300, "start": np.arange(400) % 200 * 0.5, "series_id": np.arange(400) // 200}
+    folds = np.empty(400, np.int64)
+    folds[shuffled] = split_in_time({name: values[shuffled] for name, values in rows.items()}, seed=3)
+    for label in (0, 1):
+        own = folds[rows["label"] == label]
+        assert abs(np.diff(np.bincount(own))) <= 2 * BLOCKS
+        assert np.count_nonzero(np.diff(own)) == 2 * BLOCKS - 1
+    apart = {"label": np.zeros(40, np.int64), "start": np.zeros(40), "series_id": np.arange(40)}
+    assert np.count_nonzero(np.diff(split_in_time(apart, seed=3))) > 2 * BLOCKS
+
+
+def test_a_judge_of_overlapping_windows_takes_new_rows_of_the_kind_for_typical():
+    draw = np.random.default_rng(0)
+
+    def record(rows):
+        steps = np.cumsum(draw.normal(0, 0.1, rows * 4 + 32))
+        wave = np.sin(np.arange(len(steps)) / 3 + steps)[:, None]
+        series = np.lib.stride_tricks.sliding_window_view(wave, 32, 0)[::4][:rows].swapaxes(1, 2)
+        noisy = series + draw.normal(0, 0.02, series.shape)
+        zeros = np.zeros(rows, np.int64)
+        columns = {"series": noisy.astype(np.float32), "label": zeros, "start": np.arange(rows) * 4.0}
+        return {**columns, "series_id": zeros}
+
+    judge = fit_rocket_judge(Data(record(600), {}, {}, ("any",), ORIGIN), 0, None)
+    said = judge.examine(record(300)).agreement
+    assert (said >= np.quantile(judge.reference, 0.05)).mean() > 0.7
