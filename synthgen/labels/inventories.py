@@ -25,7 +25,7 @@ from .class_mix import ClassMix, build_class_mix
 from .shape_options import ShapeConditionOptions
 
 NEAR = 5  # rows on either side in size
-NEARER = 0.8  # boxes lie between those of a real row and so far on the way to another's
+NEARER = 0.7  # boxes lie between those of a real row and so far on the way to another's
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def _gather(
     groups = np.unique(part_counts[order] > 0, axis=0, return_inverse=True)[1].ravel()
     members = [np.flatnonzero(groups == group) for group in range(groups.max() + 1)]
     kin = tuple(members[group] for group in groups)
-    return Examples(*(values[order] for values in (counts, boxes, part_counts, part_boxes, size)), kin)
+    return Examples(counts[order], boxes[order], part_counts[order], part_boxes[order], size[order], kin)
 
 
 def _required_parts(

@@ -34,6 +34,7 @@ Augment = Callable[[torch.Tensor, Condition, tuple[str, ...], torch.Generator], 
 Look = Callable[[nn.Module, int], float | None]  # (net with averaged weights, step) -> nearest-neighbour ratio
 
 LOOKS = (0.1, 0.25, 0.5, 0.75, 1.0)  # shares of the training at which samples are drawn
+HELD_BYTES = 2**29  # of encoded training rows that are kept; more rows are encoded batch by batch
 VALIDATION_ROWS = 64  # at five noise levels each; more took a third of a short training
 
 
@@ -79,6 +80,7 @@ class Training:
     ) -> None:  # fmt: skip
         self.codec, self.data, self.options, self.seed = codec, data, options, seed
         self.augment, self.look, self.report = augment, look, report
+        self.rows = EncodedRows(codec, data.train)
         precision = options.precision if options.precision != "auto" else "bf16" if bf16_is_fast() else "fp32"
         # accelerate keeps the first precision of a process for good; a second training may want another
         AcceleratorState._reset_state()
@@ -147,10 +149,7 @@ class Training:
     def loss(self, batch: int) -> torch.Tensor:
         """Mean denoising loss of batch number `batch`."""
         generator, device = step_generator(self.seed, batch, "train"), self.accelerator.device
-        rows = take_rows(
-            self.data.train, batch_index(count_rows(self.data.train), batch, self.options.batch_size, self.seed)
-        )
-        x, condition = self.codec.encode(rows), self.codec.condition(rows)
+        x, condition = self.rows.take(batch_index(len(self.rows), batch, self.options.batch_size, self.seed))
         x, condition = self.augment(x, condition, self.options.augment, generator)
         sigma = draw_sigmas(len(x), self.options.sigma_mean, self.options.sigma_sd, generator)
         noise = torch.randn(x.shape, generator=generator)
@@ -216,6 +215,30 @@ class Training:
         )
         (self.best_average if self.progress.best_step else self.average).swap(self.inner)
         return self.progress
+
+
+class EncodedRows:
+    """What the net learns from: the rows as tensors, encoded once where all of them fit into half a gigabyte."""
+
+    def __init__(self, codec: Codec, columns: Columns) -> None:
+        self.codec, self.columns = codec, columns
+        x, condition = self._encode(slice(0, 1))
+        size = sum(tensor.nbytes for tensor in (x, *condition.values())) * len(self)
+        self.held = self._encode(slice(None)) if size <= HELD_BYTES else None
+
+    def __len__(self) -> int:
+        return count_rows(self.columns)
+
+    def take(self, index: np.ndarray) -> tuple[torch.Tensor, Condition]:
+        """Encoded rows (B, *shape) and their condition, copies that may be written to."""
+        if self.held is None:
+            return self._encode(index)
+        x, condition = self.held
+        return x[index], {name: values[index] for name, values in condition.items()}
+
+    def _encode(self, index: slice | np.ndarray) -> tuple[torch.Tensor, Condition]:
+        rows = take_rows(self.columns, index)
+        return self.codec.encode(rows), self.codec.condition(rows)
 
 
 def batch_index(rows: int, batch: int, batch_size: int, seed: int) -> np.ndarray:

@@ -6,7 +6,7 @@ import torch
 
 from synthgen.codecs.images import augment_images, fit_label_codec
 from synthgen.networks.unet import UNetOptions, build_unet
-from synthgen.training.loop import batch_index, train
+from synthgen.training.loop import EncodedRows, batch_index, train
 from synthgen.training.options import EarlyStopOptions, TrainOptions
 from synthgen.types import Data, Origin, take_rows
 
@@ -108,6 +108,22 @@ def test_each_epoch_shows_every_row_once():
     seen = np.concatenate([batch_index(10, batch, 4, seed=1) for batch in range(5)])
     assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
     assert list(seen[:10]) != list(seen[10:])
+
+
+def test_rows_that_are_encoded_once_teach_the_same(data, tmp_path, monkeypatch):
+    held = run(data, tmp_path / "held")[0]
+    monkeypatch.setattr("synthgen.training.loop.HELD_BYTES", 0)
+    assert torch.equal(weights(held), weights(run(data, tmp_path / "not")[0]))
+
+
+def test_what_was_taken_may_be_written_to(data):
+    rows = EncodedRows(fit_label_codec(data.train, 3), data.train)
+    index = np.array([3, 1, 3])
+    x, condition = rows.take(index)
+    x.zero_()
+    for values in condition.values():
+        values.zero_()
+    assert rows.held is not None and rows.take(index)[0].abs().sum() > 0
 
 
 def test_accumulation_is_a_larger_batch(data, tmp_path):
