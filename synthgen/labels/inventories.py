@@ -25,7 +25,7 @@ from .class_mix import ClassMix, build_class_mix
 from .shape_options import ShapeConditionOptions
 
 NEAR = 5  # rows on either side in size
-NEARER = 0.7  # boxes lie between those of a real row and so far on the way to another's
+NEARER = 0.65  # boxes lie between those of a real row and so far on the way to another's
 
 
 @dataclass(frozen=True)
