@@ -73,6 +73,8 @@ BARS = {
     "series.power.few": Bar("power, 5 real rows a class: train-both − train-real accuracy", ">", 0, "", 4),
     "series.motions.few": Bar("motions, 5 real rows a class: train-both − train-real accuracy", ">", 0, "", 4),
     "series.etth1.discriminative": Bar("ETTh1, 24 steps: discriminative score", "≤", 0.10),
+    "episodes.all": Bar("episodes in recordings: train-both − train-real recall at 5 % false alarms", "≥", 0, "", 4),
+    "episodes.rare": Bar("the same with every tenth real episode", ">", 0, "", 4),
     "shapes.seconds": Bar("3d: `synthgen run` to 600 objects with their report, seconds", "≤", 300, " s", 0),
     "shapes.accuracy": Bar("3d: train-synthetic ÷ train-real class accuracy", "≥", 0.98),
     "shapes.parts": Bar("3d: train-synthetic ÷ train-real part mIoU", "≥", 0.97),
