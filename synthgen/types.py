@@ -7,7 +7,7 @@ A set of rows is a `Columns`: one array a column, all of the same length.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ import torch
 
 Columns = dict[str, np.ndarray]
 Condition = dict[str, torch.Tensor]
+Drawn = tuple[torch.Tensor, ...]  # what chance decided of a batch, each (B, …)
 
 
 def count_rows(columns: Columns) -> int:
@@ -63,13 +64,70 @@ class Data:
     details: Mapping[str, Any] = field(default_factory=dict)  # what only the task knows, such as channels
 
 
+class Levels(Protocol):
+    """How noise levels are drawn in training."""
+
+    @property
+    def sigma_mean(self) -> float: ...
+    @property
+    def sigma_sd(self) -> float: ...
+
+
+class Steps(Protocol):
+    """How rows are drawn."""
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def solver(self) -> str: ...
+    @property
+    def shift(self) -> float: ...
+    @property
+    def guidance(self) -> float: ...
+    @property
+    def temperature(self) -> float: ...
+
+
+class Process(Protocol):
+    """Noise, loss and the way back."""
+
+    @property
+    def name(self) -> str: ...
+
+    def draw(self, x: torch.Tensor, condition: Condition, levels: Levels, generator: torch.Generator) -> Drawn:
+        """What chance decides of a training batch x (B, …)."""
+
+    def probe(self, x: torch.Tensor, condition: Condition, seed: int, indices: Sequence[int]) -> Iterator[Drawn]:
+        """The same for a validation loss, at five noise levels; of row i it depends on (seed, indices[i]) alone."""
+
+    def loss(
+        self, net: Any, x: torch.Tensor, condition: Condition, keep: torch.Tensor | None, drawn: Drawn
+    ) -> torch.Tensor:
+        """The loss of each row, (B,); rows where `keep` is False are not told their condition."""
+
+    def draw_noise(
+        self, seed: int, indices: Sequence[int] | np.ndarray, shape: tuple[int, ...], steps: Steps
+    ) -> torch.Tensor:
+        """All the chance that drawing rows of `shape` needs, (B, …); row i's follows from (seed, indices[i])."""
+
+    def solve(self, net: Any, noise: torch.Tensor, condition: Condition, steps: Steps) -> torch.Tensor:
+        """From noise to rows (B, *shape)."""
+
+    def call(self, net: Any, noise: torch.Tensor, condition: Condition, steps: Steps) -> int:
+        """As many bare calls of the net as `solve` makes, on a batch of the same size; gives their number."""
+
+
 class Codec(Protocol):
-    """Rows <-> tensors of about unit variance."""
+    """Rows <-> tensors: of about unit variance, or token numbers."""
 
     shape: tuple[int, ...]
 
+    @property
+    def process(self) -> Process:
+        """How such tensors become noise, and come back."""
+
     def encode(self, columns: Columns) -> torch.Tensor:
-        """The generated column as float32 (B, *shape)."""
+        """The generated column as (B, *shape), float32 or the int64 of tokens."""
 
     def condition(self, columns: Columns) -> Condition:
         """What the denoiser is told about each row, by name."""

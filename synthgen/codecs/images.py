@@ -10,14 +10,15 @@ import json
 import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
+from ..diffusion.process import FLOW
 from ..networks.preconditioning import AUGMENTED
-from ..types import Columns, Condition, count_rows, thin_rows
+from ..types import Columns, Condition, Process, count_rows, thin_rows
 from .appearance import appearance_of, measure_appearance, paint_means, regions_of
 
 DESCRIPTOR_SIZE = 256  # values a row; enough to tell a copy, few enough to search 60,000 rows in milliseconds
@@ -37,6 +38,7 @@ class ImageCodec:
     the condition. Without masks a row is all of one region.
     """
 
+    process: ClassVar[Process] = FLOW
     shape: tuple[int, int, int]  # (C, H, W)
     classes: int
     kind: Literal["label", "mask"]

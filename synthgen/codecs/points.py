@@ -17,12 +17,14 @@ import math
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
 
 from ..boxes import bound_parts, count_parts, split_boxes
-from ..types import Columns, Condition, count_rows, thin_rows
+from ..diffusion.process import FLOW
+from ..types import Columns, Condition, Process, count_rows, thin_rows
 
 BOX, PLACE = 6, 10  # channels that tell of a point's box, and of its place in the piece
 FLAT = 0.004  # half a side of the thinnest box, in units of the object's size
@@ -39,6 +41,7 @@ FAR = 2.0  # no point of an object lies so far out
 class PointsCodec:
     """x = scale · (points − middle) / half side, of the box of the point's piece."""
 
+    process: ClassVar[Process] = FLOW
     shape: tuple[int, int]  # (P, 3)
     pieces: tuple[int, ...]  # the part of each piece
     scale: float

@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ..types import Columns, Condition, count_rows
+from ..diffusion.process import FLOW
+from ..types import Columns, Condition, Process, count_rows
 
 DESCRIPTOR_SIZE = 256  # values a row; enough to tell a copy
 CONSTANT = 1e-9  # of a channel's largest value: such a spread is rounding
@@ -32,6 +34,7 @@ class SeriesCodec:
     events the first two are left out.
     """
 
+    process: ClassVar[Process] = FLOW
     shape: tuple[int, int]  # (T, C)
     kinds: int
     mean: tuple[float, ...]  # by channel

@@ -14,11 +14,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..diffusion.guidance import guide
-from ..diffusion.noise import draw_noise
 from ..diffusion.precision import bf16_is_fast
-from ..diffusion.solvers import schedule, solve
-from ..types import Codec, Columns, count_rows, join_rows, take_rows
+from ..types import Codec, Columns, Condition, count_rows, join_rows, take_rows
 from .options import SampleOptions
 
 
@@ -31,7 +28,6 @@ class Sampler:
         self.dtype = torch.bfloat16 if fast else torch.float32
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.net = nn.Module.to(net.eval(), self.device, self.dtype)  # diffusers' own `to` warns of float32 modules
-        self.sigmas = schedule(options.steps, options.shift)
 
     @torch.inference_mode()
     def sample(self, conditions: Columns, indices: np.ndarray) -> Columns:
@@ -40,26 +36,24 @@ class Sampler:
         for start in range(0, len(indices), self.options.batch_size):
             part = slice(start, start + self.options.batch_size)
             rows = take_rows(conditions, part)
-            noise = draw_noise(self.seed, indices[part], self.codec.shape).to(self.device)
-            condition = {name: value.to(self.device) for name, value in self.codec.condition(rows).items()}
-            x = solve(guide(self.net, self.options.guidance), noise, condition, self.sigmas, self.options.solver)
+            noise, condition = self._prepare(rows, indices[part])
+            x = self.codec.process.solve(self.net, noise, condition, self.options)
             parts.append(self.codec.decode(x.cpu(), rows))
         return join_rows(*parts)
 
     @torch.inference_mode()
     def time_bare(self, conditions: Columns, seconds: float) -> tuple[int, float]:
         """(rows, seconds) of a loop over the denoiser alone, with the same weights, batch, steps and precision."""
-        part = slice(0, self.options.batch_size)
-        rows = take_rows(conditions, part)
-        condition = {name: value.to(self.device) for name, value in self.codec.condition(rows).items()}
-        noise = draw_noise(self.seed, range(count_rows(rows)), self.codec.shape).to(self.device)
-        calls = self.options.steps if self.options.solver != "heun" else 2 * self.options.steps - 1
-        net = guide(self.net, self.options.guidance)
-        sigma, done, began = noise.new_full((len(noise),), 0.5), 0, time.perf_counter()
+        rows = take_rows(conditions, slice(0, self.options.batch_size))
+        noise, condition = self._prepare(rows, np.arange(count_rows(rows)))
+        done, began = 0, time.perf_counter()
         while time.perf_counter() - began < seconds:
-            for _ in range(calls):
-                net(noise, sigma, condition, None)
+            self.codec.process.call(self.net, noise, condition, self.options)
             if self.device.type == "cuda":
                 torch.cuda.synchronize()
             done += len(noise)
         return done, time.perf_counter() - began
+
+    def _prepare(self, rows: Columns, indices: np.ndarray) -> tuple[torch.Tensor, Condition]:
+        noise = self.codec.process.draw_noise(self.seed, indices, self.codec.shape, self.options).to(self.device)
+        return noise, {name: value.to(self.device) for name, value in self.codec.condition(rows).items()}

@@ -1,4 +1,4 @@
-"""The training loop of a denoiser under the flow-matching loss.
+"""The training loop of a denoiser, under the loss of the process that the codec names.
 
 It knows rows only through a codec, and sampling only through `look`, which it calls now and then.
 
@@ -21,8 +21,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import nn
 
-from ..diffusion.flow import draw_sigmas, flow_loss
-from ..diffusion.noise import draw_noise, step_generator
+from ..diffusion.noise import step_generator
 from ..diffusion.precision import bf16_is_fast
 from ..types import Codec, Columns, Condition, Data, count_rows, take_rows, thin_rows
 from .checkpoint import Checkpoints
@@ -151,12 +150,12 @@ class Training:
         generator, device = step_generator(self.seed, batch, "train"), self.accelerator.device
         x, condition = self.rows.take(batch_index(len(self.rows), batch, self.options.batch_size, self.seed))
         x, condition = self.augment(x, condition, self.options.augment, generator)
-        sigma = draw_sigmas(len(x), self.options.sigma_mean, self.options.sigma_sd, generator)
-        noise = torch.randn(x.shape, generator=generator)
+        process = self.codec.process
+        drawn = process.draw(x, condition, self.options, generator)
         keep = torch.rand(len(x), generator=generator) >= self.options.drop
         condition = {name: value.to(device) for name, value in condition.items()}
-        moved = (x.to(device), condition, keep.to(device), noise.to(device), sigma.to(device))
-        return flow_loss(self.net, *moved).mean()
+        moved = tuple(values.to(device) for values in drawn)
+        return process.loss(self.net, x.to(device), condition, keep.to(device), moved).mean()
 
     def validation_is_due(self, before: float, after: float) -> bool:
         every = self.options.validate_every
@@ -256,15 +255,13 @@ def _permutation(rows: int, epoch: int, seed: int) -> torch.Tensor:
 def denoising_losses(
     net: nn.Module, codec: Codec, rows: Columns, seed: int, device: torch.device | str = "cpu", batch_size: int = 64
 ) -> torch.Tensor:
-    """Denoising loss of each row, (N,), at σ = 0.1 … 0.9 with noise that belongs to the row's place."""
-    losses = []
+    """Denoising loss of each row, (N,), at noise levels 0.1 … 0.9 with noise that belongs to the row's place."""
+    losses, process = [], codec.process
     for start in range(0, count_rows(rows), batch_size):
         part = take_rows(rows, slice(start, start + batch_size))
         x, condition = codec.encode(part).to(device), codec.condition(part)
         condition = {name: value.to(device) for name, value in condition.items()}
-        noise = draw_noise(seed, range(start, start + len(x)), codec.shape).to(device)
-        levels = [
-            flow_loss(net, x, condition, None, noise, x.new_full((len(x),), s)) for s in (0.1, 0.3, 0.5, 0.7, 0.9)
-        ]
+        drawn = process.probe(x, condition, seed, range(start, start + len(x)))
+        levels = [process.loss(net, x, condition, None, one) for one in drawn]
         losses.append(torch.stack(levels).mean(0).cpu())
     return torch.cat(losses)

@@ -1,0 +1,202 @@
+"""Masked diffusion of tokens: an absorbing kernel, and decoding that writes first what it is surest of.
+
+A token is hidden with probability t, its rate, by a mask that nothing leaves again (Austin et al. 2021,
+arXiv:2107.03006, section 3; Sahoo et al. 2024, arXiv:2406.07524). The net gives, for every position, the distribution
+of the token that stood there, given all that can be seen.
+
+A row is made of segments, such as a sentence and its translation. They are written one after the other, in any order,
+and a net is trained on the states that this goes through: segments before are there, one is written, those after are
+hidden. So each part may be the condition of every other. Knows token numbers, not what they spell.
+
+    process = Masking(mask=3)
+    loss = process.loss(net, x, condition, keep, process.draw(x, condition, levels, generator))
+    x = process.solve(net, process.draw_noise(seed, indices, (L,), steps), condition, steps)
+
+A condition has "segment", int64 (B, L): which segment a position is of, -1: always seen. For `solve` it also has "known",
+int64 (B, L): the token of a position, -1: to be written; and it may have "round", int64 (B, L): in which round a position
+is written (0, 1, …), and "banned", bool (B, V): tokens that a row must not have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from ..types import Condition, Drawn, Levels, Steps
+from .flow import Denoiser
+from .noise import row_generator
+
+LEAST = 0.05  # the lowest rate: below it hardly anything is hidden, and the weight 1/t has no bound
+ALL_AT_ONCE = 0.1  # share of training rows in which all segments are hidden at one rate, for variations of real rows
+PROBED = (0.1, 0.3, 0.5, 0.7, 0.9)
+SURE = 1e-9  # of a probability, so that logarithms are finite
+
+
+@dataclass(frozen=True)
+class Masking:
+    """The process for token numbers 0 … V − 1, of which `mask` stands for a hidden one."""
+
+    mask: int
+    forward: bool = False  # segments are written in the order of their numbers alone
+    choice: float = 1.0  # Gumbel noise on the order in which positions are written, at the first step; at the last 0
+
+    @property
+    def name(self) -> str:
+        return "masked"
+
+    def draw(self, x: torch.Tensor, condition: Condition, levels: Levels, generator: torch.Generator) -> Drawn:
+        """(hidden, scored), each bool (B, L): the positions that are masked, and those whose loss counts."""
+        rows, segment = len(x), condition["segment"]
+        count = max(1, int(segment.max()) + 1)
+        rate = draw_rates(rows, generator)[:, None]
+        scores = torch.rand(rows, count, generator=generator)
+        there = torch.stack([(segment == k).any(1) for k in range(count)], 1)
+        if self.forward:
+            order = torch.arange(count).expand(rows, count)
+        else:
+            order = torch.where(there, scores, 2.0).argsort(1).argsort(1)  # the place of each segment in the writing
+        turn = (torch.rand(rows, generator=generator) * there.sum(1)).long()[:, None]
+        if self.forward:  # a turn is one of the segments that the row has
+            turn = torch.where(there, order, count).sort(1).values.gather(1, turn)
+        place = order.gather(1, segment.clamp(min=0))
+        at_once = torch.rand(rows, 1, generator=generator) < (0 if self.forward else ALL_AT_ONCE)
+        free = segment >= 0
+        current = free & ((place == turn) | at_once)
+        hidden = current & hide(torch.rand(x.shape, generator=generator), rate, current)
+        return hidden | (free & (place > turn) & ~at_once), hidden
+
+    def probe(self, x: torch.Tensor, condition: Condition, seed: int, indices: Sequence[int]) -> Iterator[Drawn]:
+        """All segments hidden at five rates."""
+        u = torch.from_numpy(np.stack([row_generator(seed, int(i), "noise").random(x.shape[1]) for i in indices]))
+        free = condition["segment"] >= 0
+        for rate in PROBED:
+            hidden = free & hide(u.to(x.device), torch.full((len(x), 1), rate, device=x.device), free)
+            yield hidden, hidden
+
+    def loss(
+        self, net: Denoiser, x: torch.Tensor, condition: Condition, keep: torch.Tensor | None, drawn: Drawn
+    ) -> torch.Tensor:
+        """Mean cross-entropy over a row's scored positions, (B,), in nats.
+
+        The bound on the likelihood weights the sum by 1 / (t · L); the mean has 1 / (number hidden) instead, its value
+        on average, which is bounded.
+        """
+        hidden, scored = drawn
+        sigma = hidden.float().mean(1)
+        logits = net(torch.where(hidden, self.mask, x), sigma, condition, keep)
+        loss = F.cross_entropy(logits.float().mT, x, reduction="none") * scored
+        return loss.sum(1) / scored.sum(1).clamp(min=1)
+
+    def draw_noise(
+        self, seed: int, indices: Sequence[int] | np.ndarray, shape: tuple[int, ...], steps: Steps
+    ) -> torch.Tensor:
+        """Uniform numbers, float32 (B, steps, 2, L): for the token of each position, and for when it is written."""
+        found = [
+            row_generator(seed, int(index), "noise").random((steps.steps, 2, *shape), dtype=np.float32)
+            for index in indices
+        ]
+        return torch.from_numpy(np.stack(found)) if found else torch.zeros(0, steps.steps, 2, *shape)
+
+    def solve(self, net: Denoiser, noise: torch.Tensor, condition: Condition, steps: Steps) -> torch.Tensor:
+        """Tokens int64 (B, L), everything written; what is known stays as it is."""
+        return write(guide_tokens(net, self.mask, steps.guidance), noise, condition, self.mask, self.choice, steps)
+
+    def call(self, net: Denoiser, noise: torch.Tensor, condition: Condition, steps: Steps) -> int:
+        guided = guide_tokens(net, self.mask, steps.guidance)
+        known = condition["known"]
+        x, sigma = torch.where(known < 0, self.mask, known), noise.new_full((len(noise),), 0.5)
+        for _ in range(steps.steps):
+            guided(x, sigma, condition, None)
+        return steps.steps
+
+
+def draw_rates(count: int, generator: torch.Generator) -> torch.Tensor:
+    """t ~ U(0.05, 1), one from each of `count` equal slices, float32 (count,)."""
+    u = (torch.arange(count) + torch.rand(count, generator=generator)) / count
+    return LEAST + (1 - LEAST) * u[torch.randperm(count, generator=generator)]
+
+
+def hide(u: torch.Tensor, rate: torch.Tensor, free: torch.Tensor) -> torch.Tensor:
+    """Which of the free positions (B, L) are hidden at rate (B, 1), by uniform numbers u (B, L): at least one a row."""
+    first = torch.where(free, u, 2.0).argmin(1, keepdim=True)
+    return ((u < rate) | torch.zeros_like(free).scatter(1, first, True)) & free
+
+
+def write(
+    net: Denoiser, noise: torch.Tensor, condition: Condition, mask: int, choice: float, steps: Steps
+) -> torch.Tensor:
+    """Confidence-ordered decoding (MaskGIT, Chang et al. 2022, arXiv:2202.04200, section 3.2), round by round.
+
+    Rounds share the steps; in each step of a round an equal share of its positions is written: those whose token,
+    drawn at `temperature`, is the likeliest, after Gumbel noise that fades to nothing over the round.
+    """
+    known, banned = condition["known"], condition.get("banned")
+    x = torch.where(known < 0, mask, known)
+    turn = condition["round"] if "round" in condition else torch.zeros_like(x)
+    rounds = int(turn.max()) + 1 if turn.numel() else 1
+    bounds = [round(steps.steps * k / rounds) for k in range(rounds + 1)]
+    for k in range(rounds):
+        mine = (known < 0) & (turn == k)
+        total, share = mine.sum(1), max(1, bounds[k + 1] - bounds[k])
+        for step in range(share):
+            u, v = noise[:, min(bounds[k] + step, noise.shape[1] - 1)].unbind(1)
+            open_ = mine & (x == mask)
+            logits = net(x, (x == mask).float().mean(1), condition, None).float()
+            logits[..., mask] = -torch.inf
+            if banned is not None:
+                logits = logits.masked_fill(banned[:, None], -torch.inf)
+            token, sure = choose_tokens(logits, u, steps.temperature)
+            fading = choice * (1 - (step + 1) / share)
+            sure = sure.clamp(min=SURE).log() - fading * (-v.clamp(SURE, 1 - 1e-7).log()).log()
+            place = torch.argsort(torch.where(open_, sure, -torch.inf), dim=1, descending=True, stable=True).argsort(1)
+            left = open_.sum(1) - total * (share - step - 1) // share  # so many are written now
+            x = torch.where(open_ & (place < left[:, None]), token, x)
+    return x
+
+
+def choose_tokens(logits: torch.Tensor, u: torch.Tensor, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """(token int64 (B, L), its probability (B, L)) from logits (B, L, V) and uniform numbers u (B, L).
+
+    The token is drawn from softmax(logits / temperature), by the inverse of its distribution function; at 0 it is the
+    likeliest. The probability is that at temperature 1.
+    """
+    usual = logits.softmax(-1)
+    if temperature == 0:
+        token = logits.argmax(-1)
+    else:
+        sharp = usual if temperature == 1 else (logits / temperature).softmax(-1)
+        heights = sharp.cumsum(-1)
+        token = torch.searchsorted(heights, (u[..., None] * heights[..., -1:]).contiguous(), right=True)[..., 0]
+        token = token.clamp(max=logits.shape[-1] - 1)
+    return token, usual.gather(-1, token[..., None])[..., 0]
+
+
+def guide_tokens(net: Denoiser, mask: int, scale: float) -> Denoiser:
+    """Classifier-free guidance (Ho & Salimans 2022, eq. 6) on the logits, both in one batch; at scale 1 the net itself."""
+    if scale == 1.0:
+        return net
+
+    def guided(x: torch.Tensor, sigma: torch.Tensor, condition: Condition, keep: None = None) -> torch.Tensor:
+        twice = {name: torch.cat([value, value]) for name, value in condition.items()}
+        kept = torch.arange(2 * len(x), device=x.device) < len(x)
+        told, untold = net(torch.cat([x, x]), torch.cat([sigma, sigma]), twice, kept).log_softmax(-1).chunk(2)
+        return untold + scale * (told - untold)
+
+    return guided
+
+
+def bound_likelihood(
+    net: Denoiser, x: torch.Tensor, condition: Condition, mask: int, hidden: torch.Tensor
+) -> torch.Tensor:
+    """Σ over hidden positions of −log p(token | what is seen), (B,), times (free positions + 1) / (hidden positions).
+
+    With free positions hidden at a rate t ~ U(0, 1), its mean over t and masks is the bound on −log p(x) in nats
+    (Sahoo et al. 2024, eq. 8: the weight 1/t, with t integrated out), and equal to it where the net is exact.
+    """
+    logits = net(torch.where(hidden, mask, x), hidden.float().mean(1), condition, None)
+    loss = (F.cross_entropy(logits.float().mT, x, reduction="none") * hidden).sum(1)
+    return loss * ((condition["segment"] >= 0).sum(1) + 1) / hidden.sum(1).clamp(min=1)
