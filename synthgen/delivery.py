@@ -26,7 +26,7 @@ from .evaluation.pictures import contact_sheet, stack
 from .evaluation.report import plain, write_report
 from .export.card import write_card
 from .export.options import Facts
-from .export.parquet import ShardedWriter, read_batches, write_table
+from .export.parquet import ShardedWriter, read_batches, table_to_rows, write_table
 from .hardware import cores, look
 from .harvest import Harvest
 from .modelling import read_looks
@@ -64,7 +64,7 @@ def deliver(
         for name in recipe.export.formats
     }
     _write_rejections(place, harvest)
-    late = _draw_late(task, data, _first_rows(files, SHEET_ROWS).to_pydict())
+    late = _draw_late(task, data, table_to_rows(_first_rows(files, SHEET_ROWS)))
     pictures = _pictures(place, task, data, harvest)
     captions = [caption for _, caption in pictures["synthetic"]]
     pictures["more"] = {name: list(zip(items, captions, strict=True)) for name, items in late.items()}
@@ -99,10 +99,10 @@ def deliver(
 def draw_preview(place: RunFolder, maker: Maker, table: pa.Table) -> tuple[Path, Path]:
     """preview.png and preview.parquet in the run's folder: `table`'s rows, on the sheet beside as many real ones."""
     task, data = maker.task, maker.data
-    rows = task.decode(table.select(list(task.early(data))).to_pydict(), data)
+    rows = task.decode(table_to_rows(table.select(list(task.early(data)))), data)
     sheet, kept = place.path / "preview.png", place.path / "preview.parquet"
     completed = maker.complete(table)
-    late = _draw_late(task, data, completed.to_pydict())
+    late = _draw_late(task, data, table_to_rows(completed))
     _sheet(task, data, _varied(task, data.train, data, len(table)), rows, late).save(sheet)
     write_table(kept, completed)
     return sheet, kept
@@ -140,7 +140,7 @@ def _completed(harvest: Harvest) -> Iterator[pa.Table]:
 def _exported(files: list[Path]) -> Iterator[dict[str, list[Any]]]:
     for path in files:
         for batch in read_batches(path, batch_size=FORMAT_ROWS):
-            yield batch.to_pydict()
+            yield table_to_rows(batch)
 
 
 def _first_rows(files: list[Path], limit: int) -> pa.Table:

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from .errors import UserError
-from .export.parquet import read_batches, write_table
+from .export.parquet import read_batches, table_to_rows, write_table
 from .gates.selection import GATES, Selection
 from .production import INTERNAL, Maker, unpack
 from .progress import Progress
@@ -69,7 +69,7 @@ class Harvest:
             chosen = chosen & (np.cumsum(chosen) <= limit)
         task, data = self.maker.task, self.maker.data
         wanted = list(task.early(data))
-        parts = [task.decode(table.select(wanted).to_pydict(), data) for table in self.tables(chosen)]
+        parts = [task.decode(table_to_rows(table.select(wanted)), data) for table in self.tables(chosen)]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def provenance(self, chosen: np.ndarray, limit: int) -> list[dict[str, Any]]:

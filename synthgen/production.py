@@ -19,7 +19,7 @@ import datasets
 import numpy as np
 import pyarrow as pa
 
-from .export.parquet import provenance_feature, rows_to_table
+from .export.parquet import provenance_feature, rows_to_table, table_to_rows
 from .gates.gates import Gates
 from .sampling.sampler import Sampler
 from .task import Task
@@ -69,7 +69,7 @@ class Maker:
         if self.task.complete is None:
             return table.select(list(features))
         encoded: dict[str, Any] = {name: table.column(name).combine_chunks() for name in self.candidate_features()}
-        rows = table.select(list(self.task.early(self.data))).to_pydict()
+        rows = table_to_rows(table.select(list(self.task.early(self.data))))
         return rows_to_table({**encoded, **self.task.complete(rows, self.data)}, features, {})
 
     def _with_provenance(self, columns: dict[str, Any]) -> datasets.Features:

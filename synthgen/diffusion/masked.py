@@ -12,9 +12,9 @@ hidden. So each part may be the condition of every other. Knows token numbers, n
     loss = process.loss(net, x, condition, keep, process.draw(x, condition, levels, generator))
     x = process.solve(net, process.draw_noise(seed, indices, (L,), steps), condition, steps)
 
-A condition has "segment", int64 (B, L): which segment a position is of, -1: always seen. For `solve` it also has "known",
-int64 (B, L): the token of a position, -1: to be written; and it may have "round", int64 (B, L): in which round a position
-is written (0, 1, …), and "banned", bool (B, V): tokens that a row must not have.
+A condition has "segment", int64 (B, L): which segment a position is of, -1: always seen. For `solve` it has "known",
+int64 (B, L): the token of a position, -1: to be written; and it may have "round", int64 (B, L): in which round a
+position is written (0, 1, …), and "banned", bool (B, V): tokens that a row must not have.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class Masking:
 
     mask: int
     forward: bool = False  # segments are written in the order of their numbers alone
+    temperature: float = 0.8  # how freely a token is drawn; 1: as the net says, 0: always the likeliest
     choice: float = 1.0  # Gumbel noise on the order in which positions are written, at the first step; at the last 0
 
     @property
@@ -103,7 +104,7 @@ class Masking:
 
     def solve(self, net: Denoiser, noise: torch.Tensor, condition: Condition, steps: Steps) -> torch.Tensor:
         """Tokens int64 (B, L), everything written; what is known stays as it is."""
-        return write(guide_tokens(net, self.mask, steps.guidance), noise, condition, self.mask, self.choice, steps)
+        return write(guide_tokens(net, self.mask, steps.guidance), noise, condition, self, steps.steps)
 
     def call(self, net: Denoiser, noise: torch.Tensor, condition: Condition, steps: Steps) -> int:
         guided = guide_tokens(net, self.mask, steps.guidance)
@@ -126,19 +127,17 @@ def hide(u: torch.Tensor, rate: torch.Tensor, free: torch.Tensor) -> torch.Tenso
     return ((u < rate) | torch.zeros_like(free).scatter(1, first, True)) & free
 
 
-def write(
-    net: Denoiser, noise: torch.Tensor, condition: Condition, mask: int, choice: float, steps: Steps
-) -> torch.Tensor:
+def write(net: Denoiser, noise: torch.Tensor, condition: Condition, process: Masking, steps: int) -> torch.Tensor:
     """Confidence-ordered decoding (MaskGIT, Chang et al. 2022, arXiv:2202.04200, section 3.2), round by round.
 
     Rounds share the steps; in each step of a round an equal share of its positions is written: those whose token,
-    drawn at `temperature`, is the likeliest, after Gumbel noise that fades to nothing over the round.
+    drawn at the temperature, is the likeliest, after Gumbel noise that fades to nothing over the round.
     """
-    known, banned = condition["known"], condition.get("banned")
+    known, banned, mask = condition["known"], condition.get("banned"), process.mask
     x = torch.where(known < 0, mask, known)
     turn = condition["round"] if "round" in condition else torch.zeros_like(x)
     rounds = int(turn.max()) + 1 if turn.numel() else 1
-    bounds = [round(steps.steps * k / rounds) for k in range(rounds + 1)]
+    bounds = [round(steps * k / rounds) for k in range(rounds + 1)]
     for k in range(rounds):
         mine = (known < 0) & (turn == k)
         total, share = mine.sum(1), max(1, bounds[k + 1] - bounds[k])
@@ -149,8 +148,8 @@ def write(
             logits[..., mask] = -torch.inf
             if banned is not None:
                 logits = logits.masked_fill(banned[:, None], -torch.inf)
-            token, sure = choose_tokens(logits, u, steps.temperature)
-            fading = choice * (1 - (step + 1) / share)
+            token, sure = choose_tokens(logits, u, process.temperature)
+            fading = process.choice * (1 - (step + 1) / share)
             sure = sure.clamp(min=SURE).log() - fading * (-v.clamp(SURE, 1 - 1e-7).log()).log()
             place = torch.argsort(torch.where(open_, sure, -torch.inf), dim=1, descending=True, stable=True).argsort(1)
             left = open_.sum(1) - total * (share - step - 1) // share  # so many are written now
@@ -176,7 +175,7 @@ def choose_tokens(logits: torch.Tensor, u: torch.Tensor, temperature: float) -> 
 
 
 def guide_tokens(net: Denoiser, mask: int, scale: float) -> Denoiser:
-    """Classifier-free guidance (Ho & Salimans 2022, eq. 6) on the logits, both in one batch; at scale 1 the net itself."""
+    """Classifier-free guidance (Ho & Salimans 2022, eq. 6) on logits, both in one batch; at scale 1 the net itself."""
     if scale == 1.0:
         return net
 

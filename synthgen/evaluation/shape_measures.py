@@ -9,6 +9,7 @@ never solved: a bound from below tells that they cannot matter.
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from scipy.stats import wasserstein_distance
 
+from ..hardware import cores
 from ..pieces import count_pieces, find_pieces
 from ..types import Columns, Data, take_rows
 
@@ -115,10 +117,15 @@ def search_chamfer(clouds: np.ndarray) -> Neighbours:
     # |a|² + |b|² - 2ab as one product of matrices, which is four times faster than a tree of the points
     left, right = torch.cat([x, squared, one], 2), torch.cat([-2 * x, one, squared], 2).mT.contiguous()
     apart = np.full((len(x), len(x)), np.inf)
-    for i in range(len(x)):
+
+    def compare(i: int) -> None:
         for j in range(i):
             pairs = left[i] @ right[j]
             apart[i, j] = apart[j, i] = float(pairs.amin(0).mean() + pairs.amin(1).mean())
+
+    # small products, which several threads would rather wait for each other in than share
+    with ThreadPoolExecutor(cores(), "chamfer", torch.set_num_threads, (1,)) as pool:
+        list(pool.map(compare, reversed(range(len(x)))))
     sides = np.split(apart.clip(min=0), 2, axis=1)
     nearest = np.stack([side.argmin(1) for side in sides], 1)
     return Neighbours(np.stack([side.min(1) for side in sides], 1), nearest)

@@ -59,6 +59,22 @@ def fixed_lists(values: np.ndarray) -> pa.Array:
     return array
 
 
+def table_to_rows(table: pa.Table) -> dict[str, Any]:
+    """The encoded columns of a table: an array (N, A, …) where rows hold as many numbers, else a list of values."""
+    return {name: _numbers(table.column(name).combine_chunks()) for name in table.column_names}
+
+
+def _numbers(array: pa.Array) -> Any:
+    sizes, inner = [len(array)], array
+    while pa.types.is_fixed_size_list(inner.type) and not inner.null_count:
+        sizes.append(inner.type.list_size)
+        inner = inner.flatten()
+    plain = pa.types.is_integer(inner.type) or pa.types.is_floating(inner.type)
+    if len(sizes) == 1 or inner.null_count or not plain:
+        return array.to_pylist()
+    return inner.to_numpy(zero_copy_only=False).reshape(sizes)
+
+
 def rows_to_table(columns: dict[str, Any], features: datasets.Features, internal: dict[str, pa.Array]) -> pa.Table:
     """An Arrow table of encoded columns with the features in its metadata, and `internal` columns behind them.
 

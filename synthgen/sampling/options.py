@@ -18,8 +18,6 @@ class SampleOptions(Options):
     """More than 1 spends more steps on coarse structure (large images)."""
     guidance: float = Field(1.0, ge=0, le=20)
     """Classifier-free guidance; 1: none, which keeps the variety a learner needs; above it costs twice the time."""
-    temperature: float = Field(0.8, ge=0, le=2)
-    """Text: how freely a token is drawn; 1: as the net says, 0: always the likeliest."""
     batch_size: int = Field(128, ge=1, le=65536)
     """Rows that go through the net together."""
     shard_size: int = Field(256, ge=1, le=1_000_000)

@@ -10,9 +10,11 @@ from synthgen.export.parquet import (
     ShardedWriter,
     decode_png,
     encode_png,
+    fixed_lists,
     provenance_feature,
     read_batches,
     rows_to_table,
+    table_to_rows,
     write_table,
 )
 
@@ -102,3 +104,23 @@ def test_reading_is_a_bounded_number_at_a_time(tmp_path):
     write_table(tmp_path / "a.parquet", table(5))
     parts = list(read_batches(tmp_path / "a.parquet", ["label"], batch_size=2))
     assert [len(part) for part in parts] == [2, 2, 1] and parts[0].column_names == ["label"]
+
+
+def test_rows_come_back_from_a_table_as_arrays_where_they_are_numbers():
+    points = np.arange(24, dtype=np.float32).reshape(4, 3, 2)
+    whole = pa.table({
+        "points": fixed_lists(points),
+        "marks": fixed_lists(points[:, :, 0].astype(np.uint8)),
+        "name": ["a", None, "c", "d"],
+        "events": [[1], [], [2, 3], [4]],
+        "gaps": pa.array([[1.0, None]] * 4, pa.list_(pa.float32(), 2)),
+        "label": [0, 1, 2, 3],
+    })  # fmt: skip
+    for part, index in ((whole, slice(0, 4)), (whole.slice(1, 2), slice(1, 3)), (pa.concat_tables([whole] * 2), None)):
+        rows = table_to_rows(part)
+        assert rows["events"] == part.column("events").to_pylist() and rows["label"] == part.column("label").to_pylist()
+        assert rows["gaps"] == part.column("gaps").to_pylist() and rows["name"] == part.column("name").to_pylist()
+        wanted = np.concatenate([points] * 2) if index is None else points[index]
+        assert rows["points"].dtype == np.float32 and np.array_equal(rows["points"], wanted)
+        assert rows["marks"].dtype == np.uint8 and np.array_equal(rows["marks"], wanted[:, :, 0])
+    assert table_to_rows(whole.slice(0, 0))["points"].shape == (0, 3, 2)
