@@ -1,0 +1,65 @@
+"""A small bidirectional transformer that says which tokens are hidden: the denoiser of masked diffusion.
+
+It sees every position of a row at once, and is told of each which segment it is of, how far from the segment's start it
+stands and, where a slot for a number stands, the number. Class and share of hidden tokens scale and gate every block.
+
+    net = TextDenoiser(vocabulary=2000, segments=2, length=32, classes=20, values=100)
+    logits = net(x, share, {"segment": segment, "offset": offset, "value": value, "label": label})
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from torch import nn
+
+from ..types import Condition
+from .preconditioning import Teller
+from .tokens import Block, normalise
+
+
+class TextDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
+    """Token numbers (B, L) -> logits (B, L, vocabulary); the embedding is also the last layer (Press & Wolf 2017)."""
+
+    config_name = "config.json"
+
+    @register_to_config
+    def __init__(
+        self,
+        vocabulary: int = 256,
+        segments: int = 1,
+        length: int = 64,
+        width: int = 192,
+        depth: int = 4,
+        classes: int = 0,
+        values: int = 0,
+    ) -> None:
+        super().__init__()
+        self.told = Teller(width, classes, augmented=False)
+        self.token = nn.Embedding(vocabulary, width)
+        self.segment = nn.Embedding(segments + 1, width)  # the first: always seen
+        self.offset = nn.Embedding(length, width)
+        self.value = nn.Embedding(values + 1, width) if values else None  # the first: no number
+        self.blocks = nn.ModuleList([Block(width) for _ in range(depth)])
+        self.modulate, self.bias = nn.Linear(width, width), nn.Parameter(torch.zeros(vocabulary))
+        for embedding in (self.token, self.segment, self.offset, self.value):
+            if embedding is not None:
+                nn.init.normal_(embedding.weight, std=width**-0.5)
+        nn.init.zeros_(self.modulate.weight)
+        nn.init.zeros_(self.modulate.bias)
+
+    def forward(
+        self, x: torch.Tensor, sigma: torch.Tensor, condition: Condition, keep: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """`sigma` (B,): the share of hidden tokens. Rows where `keep` is False are not told their class."""
+        told = self.told(sigma, condition, keep, self.dtype)
+        h = self.token(x) + self.segment(condition["segment"] + 1) + self.offset(condition["offset"])
+        if self.value is not None:
+            h = h + self.value(condition["value"])
+        h = normalise(h)
+        for block in self.blocks:
+            h = block(h, told)
+        h = normalise(h) * (1 + self.modulate(told))[:, None]
+        return F.linear(h, self.token.weight, self.bias)
