@@ -143,5 +143,7 @@ def digest_columns(*parts: Columns) -> str:
     for part in parts:
         for name in sorted(part):
             sha.update(name.encode())
-            sha.update(np.ascontiguousarray(part[name]).data)
+            values = np.ascontiguousarray(part[name])
+            # an array of texts holds addresses, which differ from run to run
+            sha.update(json.dumps(values.tolist()).encode() if values.dtype == object else values.data)
     return sha.hexdigest()
