@@ -89,9 +89,6 @@ class Steps(Protocol):
 class Process(Protocol):
     """Noise, loss and the way back."""
 
-    @property
-    def name(self) -> str: ...
-
     def draw(self, x: torch.Tensor, condition: Condition, levels: Levels, generator: torch.Generator) -> Drawn:
         """What chance decides of a training batch x (B, …)."""
 
@@ -111,8 +108,8 @@ class Process(Protocol):
     def solve(self, net: Any, noise: torch.Tensor, condition: Condition, steps: Steps) -> torch.Tensor:
         """From noise to rows (B, *shape)."""
 
-    def call(self, net: Any, noise: torch.Tensor, condition: Condition, steps: Steps) -> int:
-        """As many bare calls of the net as `solve` makes, on a batch of the same size; gives their number."""
+    def call(self, net: Any, noise: torch.Tensor, condition: Condition, steps: Steps) -> None:
+        """As many bare calls of the net as `solve` makes, on a batch of the same size."""
 
 
 class Codec(Protocol):

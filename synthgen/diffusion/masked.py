@@ -28,11 +28,11 @@ import torch.nn.functional as F
 
 from ..types import Condition, Drawn, Levels, Steps
 from .flow import Denoiser
-from .noise import row_generator
+from .guidance import guide
+from .noise import PROBED, row_generator
 
 LEAST = 0.05  # the lowest rate: below it hardly anything is hidden, and the weight 1/t has no bound
 ALL_AT_ONCE = 0.1  # share of training rows in which all segments are hidden at one rate, for variations of real rows
-PROBED = (0.1, 0.3, 0.5, 0.7, 0.9)
 SURE = 1e-9  # of a probability, so that logarithms are finite
 
 
@@ -44,10 +44,6 @@ class Masking:
     forward: bool = False  # segments are written in the order of their numbers alone
     temperature: float = 0.8  # how freely a token is drawn; 1: as the net says, 0: always the likeliest
     choice: float = 1.0  # Gumbel noise on the order in which positions are written, at the first step; at the last 0
-
-    @property
-    def name(self) -> str:
-        return "masked"
 
     def draw(self, x: torch.Tensor, condition: Condition, levels: Levels, generator: torch.Generator) -> Drawn:
         """(hidden, scored), each bool (B, L): the positions that are masked, and those whose loss counts."""
@@ -104,15 +100,14 @@ class Masking:
 
     def solve(self, net: Denoiser, noise: torch.Tensor, condition: Condition, steps: Steps) -> torch.Tensor:
         """Tokens int64 (B, L), everything written; what is known stays as it is."""
-        return write(guide_tokens(net, self.mask, steps.guidance), noise, condition, self, steps.steps)
+        return write(guide(net, steps.guidance), noise, condition, self, steps.steps)
 
-    def call(self, net: Denoiser, noise: torch.Tensor, condition: Condition, steps: Steps) -> int:
-        guided = guide_tokens(net, self.mask, steps.guidance)
+    def call(self, net: Denoiser, noise: torch.Tensor, condition: Condition, steps: Steps) -> None:
+        guided = guide(net, steps.guidance)
         known = condition["known"]
         x, sigma = torch.where(known < 0, self.mask, known), noise.new_full((len(noise),), 0.5)
         for _ in range(steps.steps):
             guided(x, sigma, condition, None)
-        return steps.steps
 
 
 def draw_rates(count: int, generator: torch.Generator) -> torch.Tensor:
@@ -172,20 +167,6 @@ def choose_tokens(logits: torch.Tensor, u: torch.Tensor, temperature: float) -> 
         token = torch.searchsorted(heights, (u[..., None] * heights[..., -1:]).contiguous(), right=True)[..., 0]
         token = token.clamp(max=logits.shape[-1] - 1)
     return token, usual.gather(-1, token[..., None])[..., 0]
-
-
-def guide_tokens(net: Denoiser, mask: int, scale: float) -> Denoiser:
-    """Classifier-free guidance (Ho & Salimans 2022, eq. 6) on logits, both in one batch; at scale 1 the net itself."""
-    if scale == 1.0:
-        return net
-
-    def guided(x: torch.Tensor, sigma: torch.Tensor, condition: Condition, keep: None = None) -> torch.Tensor:
-        twice = {name: torch.cat([value, value]) for name, value in condition.items()}
-        kept = torch.arange(2 * len(x), device=x.device) < len(x)
-        told, untold = net(torch.cat([x, x]), torch.cat([sigma, sigma]), twice, kept).log_softmax(-1).chunk(2)
-        return untold + scale * (told - untold)
-
-    return guided
 
 
 def bound_likelihood(

@@ -15,6 +15,8 @@ from functools import cache
 import numpy as np
 import torch
 
+PROBED = (0.1, 0.3, 0.5, 0.7, 0.9)  # noise levels of a validation loss
+
 
 @cache
 def _stream_key(stream: str) -> int:

@@ -18,17 +18,13 @@ import torch
 from ..types import Condition, Drawn, Levels, Steps
 from .flow import Denoiser, draw_sigmas, flow_loss
 from .guidance import guide
-from .noise import draw_noise
+from .noise import PROBED, draw_noise
 from .solvers import schedule, solve
-
-PROBED = (0.1, 0.3, 0.5, 0.7, 0.9)  # noise levels of a validation loss
 
 
 @dataclass(frozen=True)
 class Flow:
     """Flow matching of real numbers (`flow`), and the solvers of its probability-flow ODE (`solvers`)."""
-
-    name: str = "flow"
 
     def draw(self, x: torch.Tensor, condition: Condition, levels: Levels, generator: torch.Generator) -> Drawn:
         """(noise, σ)."""
@@ -55,12 +51,11 @@ class Flow:
         sigmas = schedule(steps.steps, steps.shift)
         return solve(guide(net, steps.guidance), noise, condition, sigmas, steps.solver)
 
-    def call(self, net: Denoiser, noise: torch.Tensor, condition: Condition, steps: Steps) -> int:
+    def call(self, net: Denoiser, noise: torch.Tensor, condition: Condition, steps: Steps) -> None:
         calls = steps.steps if steps.solver != "heun" else 2 * steps.steps - 1
         guided, sigma = guide(net, steps.guidance), noise.new_full((len(noise),), 0.5)
         for _ in range(calls):
             guided(noise, sigma, condition, None)
-        return calls
 
 
 FLOW = Flow()

@@ -1,11 +1,11 @@
 """Parallel phrases in any two languages that CLDR knows: dates, times, durations, numbers, money, units, lists, names.
 
 A phrase begins as facts (a day, an amount, a territory), and Babel writes them in each language, so a pair is a
-translation by construction. The way back is here too: `read_facts` finds the facts that a text may state, by writing
-them again, so that Babel itself says whether a pair is right. Knows languages, not splits or tokens.
+translation by construction. The way back is here too: a family reads the facts that a text may state and writes them
+again, so that Babel itself says whether a pair is right. Knows languages, neither files nor tokens.
 
     family = FAMILIES["price"]
-    facts = family.draw(generator)                  # ("1234.50", "EUR")
+    facts = family.draw(generator)                  # ("1234.5", "EUR")
     family.write(facts, "de")                       # "1.234,50 €"
     is_translation("price", "€1,234.50", "1.234,50 €", "en", "de")
 """
@@ -25,11 +25,12 @@ from babel import Locale, UnknownLocaleError, dates, lists, numbers, units
 from babel.core import get_locale_identifier, parse_locale
 
 from ..errors import UserError
-from .readings import CURRENCIES, find_dates, find_names, find_numbers, find_times, name_of, plain, shared_codes
+from .readings import find_dates, find_names, find_numbers, find_times, name_of, plain, shared_codes
 
 Facts = tuple[str, ...]
 MOST_TRIES = 20  # for each pair that is wanted: some families have few
 MOST_READINGS = 4_000  # of a text, before it counts as one that states nothing
+CURRENCIES = ("EUR", "USD", "GBP", "JPY", "CHF", "SEK", "PLN", "BRL", "INR", "CNY", "AUD", "CAD", "MXN", "TRY")
 UNITS = (
     "length-meter", "length-kilometer", "length-centimeter", "length-mile", "mass-kilogram", "mass-gram",
     "volume-liter", "temperature-celsius", "area-square-kilometer", "speed-kilometer-per-hour", "energy-kilowatt-hour",
@@ -183,6 +184,10 @@ def read_names(kind: str) -> Callable[[str, str], Iterator[Facts]]:
     return lambda text, language: product(*find_names(text, language, kind))
 
 
+def read_amount(text: str, language: str) -> Iterator[Facts]:
+    return product(find_numbers(text, language))
+
+
 def read_amount_with(others: tuple[str, ...]) -> Callable[[str, str], Iterator[Facts]]:
     return lambda text, language: product(find_numbers(text, language), others)
 
@@ -265,13 +270,13 @@ FAMILIES = {
             "number",
             lambda draw: (draw_amount(draw, 3),),
             lambda facts, language: numbers.format_decimal(Decimal(facts[0]), locale=language),
-            lambda text, language: ((found,) for found in find_numbers(text, language)),
+            read_amount,
         ),
         Family(
             "percent",
             lambda draw: (str(draw.integers(0, 1000)),),
             lambda facts, language: numbers.format_percent(Decimal(facts[0]) / 100, locale=language),
-            lambda text, language: ((found,) for found in find_numbers(text, language)),
+            read_amount,
         ),
         Family(
             "price",

@@ -18,18 +18,14 @@ from itertools import product
 
 from babel import Locale, numbers
 
-CURRENCIES = ("EUR", "USD", "GBP", "JPY", "CHF", "SEK", "PLN", "BRL", "INR", "CNY", "AUD", "CAD", "MXN", "TRY")
-
 
 @cache
 def _names(language: str, kind: str) -> dict[str, str]:
-    """Code -> name, of territories, languages, currencies in use."""
+    """Code -> name, of territories or languages."""
     locale = Locale.parse(language)
     if kind == "territory":
         return {code: str(name) for code, name in locale.territories.items() if len(code) == 2 and code not in _NO_LAND}
-    if kind == "language":
-        return {code: str(name) for code, name in locale.languages.items() if len(code) in (2, 3)}
-    return {code: str(name) for code, name in locale.currencies.items() if code in CURRENCIES}
+    return {code: str(name) for code, name in locale.languages.items() if len(code) == 2}
 
 
 _NO_LAND = frozenset({"EU", "EZ", "UN", "QO", "XA", "XB", "ZZ"})
@@ -38,10 +34,7 @@ _NO_LAND = frozenset({"EU", "EZ", "UN", "QO", "XA", "XB", "ZZ"})
 @cache
 def shared_codes(kind: str) -> tuple[str, ...]:
     """Codes that English names: what is drawn. A language that lacks a name writes the code."""
-    codes = _names("en", kind)
-    if kind == "language":
-        codes = {code: name for code, name in codes.items() if len(code) == 2}
-    return tuple(sorted(codes))
+    return tuple(sorted(_names("en", kind)))
 
 
 def name_of(kind: str, code: str, language: str) -> str:
@@ -71,11 +64,10 @@ def find_numbers(text: str, language: str) -> list[str]:
     """The numbers of the text as Decimal writes them; and 1 and 2, which some languages do not write."""
     found = ["1", "2"]
     for piece in NUMBER.findall(text):
-        for part in {piece, piece.strip()}:
-            try:
-                found.append(plain(numbers.parse_decimal(part, locale=language)))
-            except numbers.NumberFormatError:
-                found += re.findall(r"\d+", part)
+        try:
+            found.append(plain(numbers.parse_decimal(piece, locale=language)))
+        except numbers.NumberFormatError:
+            found += re.findall(r"\d+", piece)
     return found
 
 

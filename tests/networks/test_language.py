@@ -41,7 +41,7 @@ def test_it_learns_to_write_the_reverse_of_either_side():
         one = torch.randint(0, 9, (rows, HALF), generator=generator)
         return torch.cat([one, one.flip(1)], 1)
 
-    for _ in range(300):
+    for _ in range(200):
         x, condition = draw(64), make_condition(64)
         drawn = process.draw(x, condition, TrainOptions(), generator)
         loss = process.loss(net, x, condition, None, drawn).mean()
