@@ -89,7 +89,7 @@ def deliver(
         tags=recipe.export.tags, split_sizes={SPLIT: _sizes(files)}, pictures=on_card,
         configs=[name for name in CONFIGS if name in recipe.export.formats],
     )  # fmt: skip
-    write_report(place.path / "report.html", report, pictures, recipe.yaml())
+    write_report(place.path / "report.html", report, pictures, recipe.yaml(), task.meanings)
     replace_folder(folder, place.dataset)
     write_whole(place.state / "done", json.dumps(digest_folder(place.dataset), indent=1))
     place.log("done")

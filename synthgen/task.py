@@ -64,6 +64,8 @@ class Task:
     """(held-out rows, synthetic rows, data, seed): what is to be measured of such rows beside the general fidelity."""
     probe: Callable[[Callable[[Columns, Any], Columns], LabelGenerator, Data], dict[str, Any]] | None = None
     """(sample(conditions, indices), labels, data): what drawing rows anew under changed conditions tells."""
+    meanings: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Of each number that `compare` and `probe` give: what it is, and what is good, in a few words for the report."""
     late: tuple[str, ...] = ()  # features that are too dear for candidates, and that only accepted rows get
     complete: Callable[[dict[str, list[Any]], Data], dict[str, Any]] | None = None
     """(exported rows without `late`, data): the late features, encoded."""

@@ -51,16 +51,24 @@ EXPLAINED = {
 }
 
 
-def write_report(path: Path, report: Mapping[str, Any], pictures: Mapping[str, Any], recipe_yaml: str) -> None:
+Meanings = Mapping[str, tuple[str, str]]  # measure -> what it is, and what is good
+
+
+def write_report(
+    path: Path, report: Mapping[str, Any], pictures: Mapping[str, Any], recipe_yaml: str, meanings: Meanings
+) -> None:
     """Writes the page at `path`, whole or not at all.
 
     pictures: "real": [PIL], "synthetic": [(PIL, caption)], "more": {name: [(PIL, caption)]}, "epochs": [(step, [PIL])],
-    "rejected": {reason: [(PIL, caption)]}, "legend": [(name, (r, g, b))]; each may be absent.
+    "rejected": {reason: [(PIL, caption)]}, "legend": [(name, (r, g, b))]; each may be absent. `meanings` of what
+    fidelity has of its `own`.
     """
-    write_whole(path, render(report, pictures, recipe_yaml))
+    write_whole(path, render(report, pictures, recipe_yaml, meanings))
 
 
-def render(report: Mapping[str, Any], pictures: Mapping[str, Any], recipe_yaml: str) -> str:
+def render(
+    report: Mapping[str, Any], pictures: Mapping[str, Any], recipe_yaml: str, meanings: Meanings | None = None
+) -> str:
     """The page as text; see write_report."""
     facts = plain(report)
     page = _environment().get_template("report.html.j2")
@@ -73,6 +81,7 @@ def render(report: Mapping[str, Any], pictures: Mapping[str, Any], recipe_yaml: 
         regimes=_regimes(facts),
         regime_names=REGIMES,
         explained=EXPLAINED,
+        meanings=meanings or {},
         utility_chart=_utility_chart(facts),
         loss_chart=_loss_chart(facts),
         every_number=flatten({key: value for key, value in facts.items() if key != "training"}),

@@ -32,6 +32,21 @@ LONGEST_LAG = 64
 AXES = 32
 FLOOR = 1e-4  # of the mean power: what a flat spectrum's bins are raised to before the logarithm
 
+MEANINGS = {
+    "discriminative_score": ("accuracy beyond 0.5 of a GRU that tells synthetic from held-out series", "near real"),
+    "discriminative_score_train": ("the same against training series, as in the literature", "near 0"),
+    "discriminative_score_real": ("how well it tells training series from held-out ones", ""),
+    "predictive_score": ("error of the next step on held-out series, learned from synthetic ones", "near real"),
+    "predictive_score_real": ("the same, learned from training series", ""),
+    "context_frechet": ("distance between MiniRocket features, in units of the training series' variance", "near 0"),
+    "autocorrelation_difference": ("mean difference between the autocorrelations", "near 0"),
+    "spectrum_difference": ("mean difference between the power spectra, in decades", "near 0"),
+    "correlation_difference": ("mean difference between the correlations of channels", "near 0"),
+    "rows": ("series of each kind that were compared", ""),
+    "event_change_inside": ("change within events when they are left out, in standard deviations", "large"),
+    "event_change_outside": ("change outside of them", "near 0"),
+}
+
 
 def compare_series(real: Columns, synthetic: Columns, data: Data, seed: int) -> dict[str, float]:
     """Compares `series` (N, T, C) and (M, T, C), at most 2,000 rows of each; smaller is better everywhere.

@@ -26,6 +26,16 @@ from ..types import Columns, Data, take_rows
 CHAMFER_ROWS, CHAMFER_POINTS = 200, 512
 MOVER_ROWS, MOVER_POINTS = 64, 256
 DIRECTIONS = 32
+MEANINGS = {
+    **{f"one_nna_{name}": (f"share of clouds that their nearest neighbour ({distance}) gives away as real or synthetic",
+       "near 0.5") for name, distance in (("chamfer", "Chamfer distance"), ("emd", "earth mover's distance"))},
+    **{f"coverage_{name}": ("share of real clouds that are the nearest one of some synthetic cloud", "large")
+       for name in ("chamfer", "emd")},
+    **{f"mmd_{name}": ("mean distance of real clouds to the nearest synthetic one", "small")
+       for name in ("chamfer", "emd")},
+    **{f"rows_{name}": ("clouds of each kind that were compared", "") for name in ("chamfer", "emd")},
+    "part_count_difference": ("difference in the number of pieces of a part", "near 0"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

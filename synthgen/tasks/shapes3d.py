@@ -14,7 +14,7 @@ import torch
 
 from ..codecs.points import PointsCodec, fit_points_codec
 from ..evaluation.shape_learners import ShapeLearner
-from ..evaluation.shape_measures import compare_shapes
+from ..evaluation.shape_measures import MEANINGS, compare_shapes
 from ..evaluation.shape_pictures import draw_mesh, draw_scene, draw_shapes, part_colours, shape_legend
 from ..export.options import Facts
 from ..export.parquet import fixed_lists
@@ -189,6 +189,7 @@ TASK = Task(
     legend=shape_legend,
     classes_of=label_classes,
     compare=compare_shapes,
+    meanings=MEANINGS,
     formats={"scenes": write_scene_rows},
     late=("normals", "mesh"),
     complete=reconstruct_rows,

@@ -12,7 +12,7 @@ import torch
 
 from ..codecs.series import SeriesCodec, fit_series_codec, reveal_series, vary_time
 from ..evaluation.series_learners import build_series_learner
-from ..evaluation.series_measures import compare_series
+from ..evaluation.series_measures import MEANINGS, compare_series
 from ..evaluation.series_pictures import draw_series, series_legend
 from ..export.parquet import fixed_lists
 from ..judges.rocket import fit_rocket_judge
@@ -147,4 +147,5 @@ TASK = Task(
     augmentations=("warp", "scale"),
     compare=compare_series,
     probe=probe_events,
+    meanings=MEANINGS,
 )

@@ -65,6 +65,12 @@ def test_the_same_report_gives_the_same_bytes(report: dict[str, Any], pictures: 
     assert render(report, pictures, "a: 1") == render(report, pictures, "a: 1")
 
 
+def test_measures_of_a_kind_of_rows_say_what_they_are(report: dict[str, Any]) -> None:
+    own = {**report, "fidelity": {**report["fidelity"], "own": {"one_nna": 0.61, "strange": 2.0}}}
+    page = render(own, {}, "", {"one_nna": ("share that is given away", "near 0.5")})
+    assert parse(page) and "share that is given away" in page and "near 0.5" in page and "strange" in page
+
+
 def test_misses_are_said(report: dict[str, Any]) -> None:
     page = render(report, {}, "")
     assert "The gate &#39;quota&#39; made the rows worth less (-0.0052 ± 0.0018)." in page
@@ -106,7 +112,7 @@ def test_unmeasured_values_are_dashes(report: dict[str, Any]) -> None:
 
 
 def test_write_report_leaves_one_whole_file(tmp_path: Path, report: dict[str, Any]) -> None:
-    write_report(tmp_path / "report.html", report, {}, "")
+    write_report(tmp_path / "report.html", report, {}, "", {})
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
     assert (tmp_path / "report.html").read_text(encoding="utf-8").rstrip().endswith("</html>")
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from synthgen.evaluation.series_measures import (
+    MEANINGS,
     autocorrelation,
     compare_series,
     correlation_difference,
@@ -41,6 +42,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_rows_of_the_same_kind_are_near_the_ideal():
     data = make_data()
     found = compare_series(data.heldout, make_rows(300, 3), data, seed=0)
+    assert set(found) < set(MEANINGS)
     assert all(np.isfinite(value) for value in found.values())
     assert max(found[f"discriminative_score{which}"] for which in ("", "_train", "_real")) < 0.15
     assert found["predictive_score"] == pytest.approx(found["predictive_score_real"], rel=0.15)

@@ -9,6 +9,7 @@ from scipy.spatial.distance import cdist
 from solids import make_rows
 
 from synthgen.evaluation.shape_measures import (
+    MEANINGS,
     bound_mover,
     compare_part_counts,
     compare_shapes,
@@ -107,6 +108,7 @@ def test_the_whole_comparison_repeats_itself_and_tells_noise(monkeypatch):
     noise = np.random.default_rng(0).normal(0, 0.2, alike["points"].shape).astype(np.float32)
     noisy = {**alike, "points": alike["points"] + noise}
     one, two, bad = (compare_shapes(real, rows, data, 0) for rows in (alike, alike, noisy))
+    assert set(one) == set(MEANINGS)
     assert one == two and one["rows_chamfer"] == one["rows_emd"] == 36
     for kind in ("chamfer", "emd"):
         assert one[f"one_nna_{kind}"] < 0.7 < bad[f"one_nna_{kind}"]
