@@ -39,15 +39,20 @@ def open_hub(options: ImageSourceOptions, target: Target) -> Opened:
 
 def describe_hub(options: ImageSourceOptions, target: Target) -> str:
     """The header of the dataset, without its rows."""
+    image, column = target_columns(options, target)
+    return describe_dataset(options, {"image": image, target: column})
+
+
+def describe_dataset(options: SourceOptions, wanted: dict[str, str] | None = None) -> str:
+    """One line about the dataset, from its header. A UserError if it lacks one of the `wanted` columns."""
     datasets = _import_datasets()
     try:
         builder = datasets.load_dataset_builder(options.id, name=options.config, revision=options.revision)
     except Exception as error:  # the network, the Hub's client and the format reader each have their own
         raise _unreachable(options, error) from None
     info = builder.info
-    if info.features:
-        image, column = target_columns(options, target)
-        check_columns(tuple(info.features), {"image": image, target: column}, str(options.id))
+    if info.features and wanted:
+        check_columns(tuple(info.features), wanted, str(options.id))
     sizes = {name: split.num_examples for name, split in (info.splits or {}).items()}
     counts = ", ".join(f"{name} {size}" for name, size in sizes.items()) or "sizes not stated"
     return f"{options.id} of the Hugging Face Hub: {counts}"

@@ -24,7 +24,7 @@ import numpy as np
 from babel import Locale, UnknownLocaleError, dates, lists, numbers, units
 from babel.core import get_locale_identifier, parse_locale
 
-from ..errors import UserError
+from ...errors import UserError
 from .readings import find_dates, find_names, find_numbers, find_times, name_of, plain, shared_codes
 
 Facts = tuple[str, ...]

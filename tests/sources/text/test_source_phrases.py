@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from synthgen.errors import UserError
-from synthgen.sources.phrases import (
+from synthgen.sources.text.phrases import (
     FAMILIES,
     Pair,
     check_language,
@@ -12,7 +12,7 @@ from synthgen.sources.phrases import (
     is_translation,
     part_of,
 )
-from synthgen.sources.readings import find_names, shared_codes
+from synthgen.sources.text.readings import find_names, shared_codes
 
 LANGUAGES = ("de", "pl", "ar", "ja", "fr", "hi", "he", "pt_BR")
 
