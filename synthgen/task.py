@@ -17,7 +17,7 @@ from typing import Any
 
 from .errors import UserError
 from .options import ConditionOptions, Options
-from .types import Columns, Condition, Data, Judge, LabelGenerator, Learner
+from .types import Check, Columns, Condition, Data, Judge, LabelGenerator, Learner
 
 Batches = Iterator[dict[str, list[Any]]]  # exported rows, some hundred at a time
 WriteFormat = Callable[[Path, Batches, Data, Any, Any], list[Any]]
@@ -60,6 +60,7 @@ class Task:
     ]  # bool (N, K): which classes a row holds, for per-class tables and quotas
     formats: Mapping[str, WriteFormat] = field(default_factory=dict)  # of `export.formats`, those it can be written in
     augmentations: tuple[str, ...] = ()  # of `train.augment`, those that `augment` knows
+    checks: Callable[[Data], tuple[Check, ...]] | None = None  # (data): what each row by itself must pass
     compare: Callable[[Columns, Columns, Data, int], dict[str, Any]] | None = None
     """(held-out rows, synthetic rows, data, seed): what is to be measured of such rows beside the general fidelity."""
     probe: Callable[[Callable[[Columns, Any], Columns], LabelGenerator, Data], dict[str, Any]] | None = None

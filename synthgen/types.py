@@ -7,7 +7,7 @@ A set of rows is a `Columns`: one array a column, all of the same length.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -161,11 +161,22 @@ class Judge(Protocol):
 
 
 @dataclass(frozen=True)
+class Check:
+    """What a row by itself must pass, such as the same numbers on both sides of a translation."""
+
+    name: str  # of the gate, in the report and in `rejected`
+    explanation: str  # why it refuses, in one line for card and report
+    judge: Callable[[Columns], tuple[np.ndarray, list[str]]]
+    """Columns -> (score float32 (N,), reason (N,): "" where the row passes). A pure function of each row."""
+
+
+@dataclass(frozen=True)
 class Score:
     """What a learner reached on real rows."""
 
     value: float  # the task's headline metric in [0, 1], larger is better
     per_class: tuple[float, ...]  # nan where a class has no real row
+    also: Mapping[str, float] = field(default_factory=dict)  # further metrics of the same rows, such as {"chrF": 0.91}
 
 
 class Learner(Protocol):
