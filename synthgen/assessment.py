@@ -81,7 +81,8 @@ def _side_by_side(measure: Callable[[Job], Score], jobs: Sequence[Job]) -> Itera
 def _scores(run: RunFolder) -> Callable[[str, Callable[[], Score]], Score]:
     def recall(key: str, compute: Callable[[], Score]) -> Score:
         kept = run.recall(f"score-{key}", lambda: asdict(compute()))
-        return Score(kept["value"], tuple(float("nan") if v is None else v for v in kept["per_class"]))
+        also = kept.get("also") or {}  # absent from what earlier versions kept
+        return Score(kept["value"], tuple(float("nan") if v is None else v for v in kept["per_class"]), also)
 
     return recall
 
@@ -90,10 +91,11 @@ def _refusals(harvest: Harvest) -> dict[str, dict[str, Any]]:
     """Per gate that is on: rows refused and seconds spent; `worth` is filled in where it was measured."""
     assert harvest.selection is not None
     rejected, alone, shared = harvest.selection.rejected, harvest.seconds(), harvest.selection.seconds
+    told = {check.name: check.explanation for check in harvest.maker.gates.checks} | EXPLANATIONS
     return {
         name: {
             "rejected": rejected[name], "seconds": alone.get(f"gate {name}", 0.0) + shared[name],
-            "explanation": EXPLANATIONS[name], "worth": None,
+            "explanation": told[name], "worth": None,
         }
         for name in harvest.gates()
     }  # fmt: skip

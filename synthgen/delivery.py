@@ -24,6 +24,8 @@ from PIL import Image
 from .evaluation.findings import state_findings
 from .evaluation.pictures import contact_sheet, stack
 from .evaluation.report import plain, write_report
+from .evaluation.text_pictures import draw_texts
+from .evaluation.text_rows import TextRow, markdown_rows, plain_rows
 from .export.card import write_card
 from .export.options import Facts
 from .export.parquet import ShardedWriter, read_batches, table_to_rows, write_table
@@ -44,6 +46,8 @@ CONFIGS = ("scenes",)  # formats that `load_dataset` reads
 FORMAT_ROWS = 250  # in memory at once while another format is written
 SHEET_ROWS = 24  # pictures of each kind on the contact sheet and in the report
 REJECTED_ROWS = 8  # pictures of each reason
+CARD_ROWS = 8  # of each kind in the card, where rows are texts
+SHEET_TEXTS = 12  # of each kind on the contact sheet, where rows are texts
 
 
 def deliver(
@@ -71,9 +75,11 @@ def deliver(
     pictures["more"] |= {name: [(picture, "") for picture in items] for name, items in shown.items() if items}
     (folder / "assets").mkdir()
     real = _varied(task, data.train, data, SHEET_ROWS)
-    sheet = _sheet(task, data, real, harvest.rows(harvest.kept, SHEET_ROWS), late)
-    sheet.save(folder / "assets" / "preview.png", optimize=True)
-    on_card = {"Real rows beside synthetic rows": "assets/preview.png"}
+    made = harvest.rows(harvest.kept, SHEET_ROWS)
+    sheet, on_card = _sheet(task, data, real, made, late, SHEET_TEXTS), {}
+    if sheet:
+        sheet.save(folder / "assets" / "preview.png", optimize=True)
+        on_card["Real rows beside synthetic rows"] = "assets/preview.png"
     for name, items in shown.items():
         if items:
             stack(items).save(folder / "assets" / f"{name}.png", optimize=True)
@@ -87,6 +93,7 @@ def deliver(
         description=recipe.description, features=features, origin=data.origin, hub_tags=task.hub_tags,
         license=recipe.export.license,
         tags=recipe.export.tags, split_sizes={SPLIT: _sizes(files)}, pictures=on_card,
+        samples=_samples(task, data, real, made),
         configs=[name for name in CONFIGS if name in recipe.export.formats],
     )  # fmt: skip
     write_report(place.path / "report.html", report, pictures, recipe.yaml(), task.meanings)
@@ -97,26 +104,48 @@ def deliver(
 
 
 def draw_preview(place: RunFolder, maker: Maker, table: pa.Table) -> tuple[Path, Path]:
-    """preview.png and preview.parquet in the run's folder: `table`'s rows, on the sheet beside as many real ones."""
+    """preview.png and preview.parquet in the run's folder: `table`'s rows, on the sheet beside as many real ones.
+
+    Texts that no picture can show are in preview.txt instead. Returns the two paths.
+    """
     task, data = maker.task, maker.data
     rows = task.decode(table_to_rows(table.select(list(task.early(data)))), data)
-    sheet, kept = place.path / "preview.png", place.path / "preview.parquet"
+    drawn, written, kept = (place.path / f"preview.{kind}" for kind in ("png", "txt", "parquet"))
     completed = maker.complete(table)
     late = _draw_late(task, data, table_to_rows(completed))
-    _sheet(task, data, _varied(task, data.train, data, len(table)), rows, late).save(sheet)
+    real = _varied(task, data.train, data, len(table))
+    sheet = _sheet(task, data, real, rows, late)
+    if sheet:
+        sheet.save(drawn)
+    else:
+        parts = ("real", task.draw(real, data)), ("synthetic", task.draw(rows, data))
+        write_whole(written, "\n\n".join(f"{name}\n{'-' * len(name)}\n\n{plain_rows(part)}" for name, part in parts))
+    (written if sheet else drawn).unlink(missing_ok=True)  # of an earlier preview
     write_table(kept, completed)
-    return sheet, kept
+    return drawn if sheet else written, kept
 
 
 def _draw_late(task: Task, data: Data, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
     return task.draw_late(rows, data) if task.draw_late else {}
 
 
-def _sheet(task: Task, data: Data, real: Columns, synthetic: Columns, late: dict[str, list[Any]]) -> Image.Image:
+def _sheet(
+    task: Task, data: Data, real: Columns, synthetic: Columns, late: dict[str, list[Any]], texts: int | None = None
+) -> Image.Image | None:
+    """Real rows beside synthetic ones; of texts the first `texts` of each, and None where no font can show them."""
     groups = [(name, task.draw(rows, data)) for name, rows in (("real", real), ("synthetic", synthetic))]
+    title = f"{task.name}: {data.origin.name}"
+    if all(isinstance(row, TextRow) for _, rows in groups for row in rows):
+        return draw_texts([(name, rows[:texts]) for name, rows in groups], title)
     names = [_label_names(rows, data) for rows in (real, synthetic, *[synthetic] * len(late))]
     groups += late.items()
-    return contact_sheet(groups, task.legend(data), title=f"{task.name}: {data.origin.name}", names=names)
+    return contact_sheet(groups, task.legend(data), title=title, names=names)
+
+
+def _samples(task: Task, data: Data, real: Columns, synthetic: Columns) -> str:
+    """A few rows in Markdown; nothing where rows are pictures."""
+    first = [task.draw(take_rows(rows, slice(0, CARD_ROWS)), data) for rows in (real, synthetic)]
+    return markdown_rows(*first) if all(isinstance(row, TextRow) for rows in first for row in rows) else ""
 
 
 def _label_names(rows: Columns, data: Data) -> list[str]:

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from .errors import UserError
 from .export.parquet import read_batches, table_to_rows, write_table
-from .gates.selection import GATES, Selection
+from .gates.selection import Selection
 from .production import INTERNAL, Maker, unpack
 from .progress import Progress
 from .run_folder import RunFolder
@@ -83,7 +83,7 @@ class Harvest:
         """The gates that are on, in the order in which they are asked."""
         assert self.selection is not None
         on = {*self.maker.gates.on, *self.selection.on}
-        return [name for name in GATES if name in on]
+        return [name for name in self.selection.gates if name in on]
 
     def seconds(self) -> dict[str, float]:
         """Seconds by stage, and by gate as "gate <name>", summed over the shards."""
@@ -148,9 +148,14 @@ def _refuse_barren(harvest: Harvest, selection: Selection) -> None:
     candidates = len(harvest.kept)
     if candidates > max(PATIENCE * selection.count, 8 * harvest.shard_size) and not selection.done:
         worst, count = max(selection.rejected.items(), key=lambda entry: entry[1])
+        checks = [check.name for check in harvest.maker.gates.checks]
+        ease = f"loosen gates.{worst} or set it to off"
+        if worst in checks:
+            others = ", ".join(name for name in checks if name != worst)
+            ease = f"leave it out with gates.checks: [{others}]"
         raise UserError(
             f"gates: only {selection.accepted} of {candidates} candidates were accepted and {worst!r} refused {count}; "
-            f"loosen gates.{worst} or set it to off, or train longer"
+            f"{ease}, or train longer"
         )
 
 

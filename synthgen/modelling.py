@@ -34,6 +34,7 @@ from .types import Codec, Columns, Data, LabelGenerator
 LOOK_ROWS = 64  # samples drawn at each look during the training
 FEW_ROWS = 100  # of validation
 HISTORY = "training.json"
+AS_JSON = ".json"  # what the names of columns of texts end with in a look
 WEIGHTS = Path("denoiser") / "diffusion_pytorch_model.safetensors"
 
 
@@ -97,7 +98,9 @@ def _train(
         "best_step": result.best_step, "history": result.history, "wall_seconds": time.monotonic() - began,
     }  # fmt: skip
     with sealed_folder(place.model) as folder:
-        save_pipeline(_copy(net, torch.device("cpu")), folder)
+        save_pipeline(_copy(net, torch.device("cpu")), codec.process, folder)
+        for name, text in codec.files().items():
+            (folder / name).write_text(text, encoding="utf-8")
         (folder / HISTORY).write_text(json.dumps(facts, indent=1))
     place.log("model", steps=result.step, stopped=result.stopped)
 
@@ -111,8 +114,15 @@ def _copy(net: nn.Module, device: torch.device) -> Any:
 
 
 def _keep_look(place: RunFolder, step: int, rows: Columns) -> None:
+    """Columns of texts, tuples of texts and the like as JSON, since pickles may run code."""
     buffer = io.BytesIO()
-    plain: dict[str, Any] = {name: values for name, values in rows.items() if values.dtype != object}
+    plain: dict[str, Any] = {}
+    for name, values in rows.items():
+        if values.dtype == object:
+            told = json.dumps([_to_json(value) for value in values]).encode()
+            plain[name + AS_JSON] = np.frombuffer(told, np.uint8)
+        else:
+            plain[name] = values
     np.savez_compressed(buffer, **plain)
     write_whole(place.state / "looks" / f"step-{step:09d}.npz", buffer.getvalue())
 
@@ -123,7 +133,41 @@ def read_looks(place: RunFolder) -> list[tuple[int, Columns]]:
     for path in sorted((place.state / "looks").glob("step-*.npz")):
         try:
             with np.load(path) as file:
-                found.append((int(path.stem.removeprefix("step-")), {name: file[name] for name in file.files}))
+                rows = {name.removesuffix(AS_JSON): _read_column(name, file[name]) for name in file.files}
+                found.append((int(path.stem.removeprefix("step-")), rows))
         except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
             place.log("damaged", what=path.name)  # a picture less in the report
     return found
+
+
+def _read_column(name: str, stored: np.ndarray) -> np.ndarray:
+    if not name.endswith(AS_JSON):
+        return stored
+    values = json.loads(stored.tobytes())
+    column = np.empty(len(values), object)
+    column[:] = [_from_json(value) for value in values]
+    return column
+
+
+def _to_json(value: Any) -> Any:
+    """A cell as JSON: tuples, mappings and arrays, which JSON does not know, under their names."""
+    if isinstance(value, tuple | list):
+        items = [_to_json(item) for item in value]
+        return {"tuple": items} if isinstance(value, tuple) else items
+    if isinstance(value, dict):
+        return {"dict": [[_to_json(key), _to_json(item)] for key, item in value.items()]}
+    if isinstance(value, np.ndarray):
+        return {"array": _to_json(value.ravel().tolist()), "shape": value.shape, "dtype": value.dtype.str}
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _from_json(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_from_json(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "tuple" in value:
+        return tuple(_from_json(value["tuple"]))
+    if "array" in value:
+        return np.array(_from_json(value["array"]), value["dtype"]).reshape(value["shape"])
+    return {_from_json(key): _from_json(item) for key, item in value["dict"]}

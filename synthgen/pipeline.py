@@ -21,7 +21,7 @@ import numpy as np
 from . import task as tasks
 from .assessment import assess
 from .delivery import deliver, draw_preview
-from .gates.gates import Gates
+from .gates.gates import Gates, choose_checks
 from .gates.selection import Selection
 from .hardware import cores
 from .harvest import gather
@@ -32,7 +32,7 @@ from .recipe import Recipe
 from .run_folder import RunFolder
 from .sampling.sampler import Sampler
 from .task import Task
-from .types import Codec, Columns, Data
+from .types import Codec, Columns, Data, Judge
 
 MIX_ROWS = 2000  # drawn conditions that tell the share of each class that is asked for
 
@@ -110,6 +110,8 @@ def open_workshop(recipe: Recipe, place: RunFolder, progress: Progress) -> Works
     for note in data.origin.notes:
         progress.note(note)
     place.expect("source", digest_columns(data.train, data.validation, data.heldout), "use --fresh to start over")
+    # before the training: a wrong name shall not cost a model
+    checks = choose_checks(task.checks(data) if task.checks else (), recipe.gates)
     codec: Codec = task.codec(data, recipe.model)
     progress.stage("labels")
     labels = task.labels(data, recipe.conditions, recipe.seed, place.labels)
@@ -122,19 +124,27 @@ def open_workshop(recipe: Recipe, place: RunFolder, progress: Progress) -> Works
         descriptors,
         codec.describe(data.validation),
         judge.reference,
-        data.train.get("label"),
+        _reference_labels(judge, data),
         data.classes,
         recipe.gates,
+        checks,
     )
     sampler = Sampler(net, codec, recipe.sample, recipe.seed)
     maker = Maker(task, data, labels, sampler, judge, gates, recipe.seed, recipe.sha256, history["model_sha256"])
     return Workshop(task, data, maker, history, descriptors)
 
 
+def _reference_labels(judge: Judge, data: Data) -> np.ndarray | None:
+    """The classes of the rows that the judge's reference is of: all training rows, or those that it names."""
+    labels = data.train.get("label")
+    return None if labels is None else labels[getattr(judge, "reference_rows", slice(None))]
+
+
 def _open_selection(recipe: Recipe, shop: Workshop) -> Selection:
     asked = shop.maker.labels.draw(np.arange(min(MIX_ROWS, max(256, recipe.count))))
     shares = shop.task.classes_of(asked, shop.data).mean(0)
-    return Selection.fit(recipe.count, shop.descriptors, shares, shop.data.classes, recipe.gates)
+    checks = [check.name for check in shop.maker.gates.checks]
+    return Selection.fit(recipe.count, shop.descriptors, shares, shop.data.classes, recipe.gates, checks)
 
 
 def digest_columns(*parts: Columns) -> str:

@@ -23,7 +23,7 @@ from .export.parquet import provenance_feature, rows_to_table, table_to_rows
 from .gates.gates import Gates
 from .sampling.sampler import Sampler
 from .task import Task
-from .types import Columns, Data, Judge, LabelGenerator, Verdict
+from .types import Columns, Data, Judge, LabelGenerator, Opinion, Verdict, take_rows
 
 STAGES = ("conditions", "sample", "label", "gate", "encode")
 
@@ -76,8 +76,7 @@ class Maker:
         return datasets.Features({**columns, "provenance": provenance_feature(self.score_names())})
 
     def score_names(self) -> tuple[str, ...]:
-        names = ("agreement",) if self.gates.agreement else ()
-        return names + (("copy_distance", "copy_ratio") if self.gates.copies else ())
+        return self.gates.score_names
 
     def make(self, indices: range) -> tuple[pa.Table, dict[str, float]]:
         """The candidates `indices`, refused ones among them, and the seconds each stage and each
@@ -95,10 +94,11 @@ class Maker:
             rows = self.task.annotate(rows, self.data)
         with clock.stage("gate"):
             descriptors = self.sampler.codec.describe(rows)
+            checked = self.gates.check_rows(rows)
             began = time.perf_counter()
-            opinion = self.judge.examine(rows) if self.gates.agreement else None
+            opinion = self._ask(rows, checked.rejected_by == "") if self.gates.agreement else None
             asked = time.perf_counter() - began
-            verdict = self.gates.judge_rows(opinion, descriptors, rows.get("label"))
+            verdict = self.gates.judge_rows(opinion, descriptors, rows.get("label"), checked)
         with clock.stage("encode"):
             encoded = self.task.encode(rows, self.data)
             encoded["provenance"] = self._provenance(numbers, verdict)
@@ -107,6 +107,15 @@ class Maker:
         if opinion is not None:
             spent["gate agreement"] += asked
         return table, {**clock.seconds, **spent}
+
+    def _ask(self, rows: Columns, passed: np.ndarray) -> Opinion:
+        """The judge's opinion of the rows that `passed` (bool, N) the checks; nan for the others, which are refused."""
+        if passed.all():
+            return self.judge.examine(rows)
+        agreement = np.full(len(passed), np.nan, np.float32)
+        if passed.any():
+            agreement[passed] = self.judge.examine(take_rows(rows, passed)).agreement
+        return Opinion(np.zeros((len(passed), 0), np.float32), agreement)  # gates ask for no features
 
     def _provenance(self, numbers: np.ndarray, verdict: Verdict) -> list[dict[str, Any]]:
         scores = {name: verdict.scores[name].tolist() for name in self.score_names()}

@@ -23,7 +23,7 @@ from .storage import digest, digest_folder, is_same, remove_leftovers, write_who
 
 # What a run writes and `--fresh` may delete, in this order: what was made from something goes before it, so that a
 # deletion that is cut short leaves nothing whose making is unknown. The recipe goes last.
-OWN = ("preview.png", "preview.parquet", "report.html", "dataset", "state", "judges", "labels", "model")
+OWN = ("preview.png", "preview.txt", "preview.parquet", "report.html", "dataset", "state", "judges", "labels", "model")
 LAST = ("training", "source.txt", "recipe.json")  # of state/
 
 

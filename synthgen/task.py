@@ -53,7 +53,7 @@ class Task:
     features: Callable[[Data], Any]  # datasets.Features of a row, without provenance
     encode: Callable[[Columns, Data], dict[str, Any]]  # rows as the Features want them (images as PNG bytes)
     decode: Callable[[dict[str, list[Any]], Data], Columns]  # and back, for evaluation
-    draw: Callable[[Columns, Data], list[Any]]  # one PIL picture a row, as a person would want to see it
+    draw: Callable[[Columns, Data], list[Any]]  # one PIL picture or TextRow a row, as a person would want to see it
     legend: Callable[[Data], list[tuple[str, tuple[int, int, int]]]]  # (class, colour) of the pictures; may be empty
     classes_of: Callable[
         [Columns, Data], Any

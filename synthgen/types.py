@@ -39,6 +39,13 @@ def join_rows(*parts: Columns) -> Columns:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
+def group_by_width(widths: np.ndarray | None, rows: int) -> list[np.ndarray]:
+    """Numbers of rows that go through a net together: of one width, narrow ones first; all rows where none is told."""
+    if widths is None:
+        return [np.arange(rows)]
+    return [np.flatnonzero(widths == width) for width in np.unique(widths)]
+
+
 @dataclass(frozen=True)
 class Origin:
     """Where real rows come from; every field is printed in the dataset card."""
@@ -84,6 +91,8 @@ class Steps(Protocol):
     def shift(self) -> float: ...
     @property
     def guidance(self) -> float: ...
+    @property
+    def temperature(self) -> float: ...
 
 
 class Process(Protocol):
@@ -121,8 +130,17 @@ class Codec(Protocol):
     def process(self) -> Process:
         """How such tensors become noise, and come back."""
 
+    def views(self, columns: Columns) -> Columns:
+        """Training rows, each once for every way in which the net is to see it."""
+
+    def widths(self, columns: Columns) -> np.ndarray | None:
+        """How much of the tensors' second axis each row fills, int (N,), where that differs; else None."""
+
     def encode(self, columns: Columns) -> torch.Tensor:
-        """The generated column as (B, *shape), float32 or the int64 of tokens."""
+        """The generated column as (B, *shape), float32 or the int64 of tokens.
+
+        Where rows differ in width, it is (B, the widest of these rows), and so is what `condition` gives.
+        """
 
     def condition(self, columns: Columns) -> Condition:
         """What the denoiser is told about each row, by name."""
@@ -130,8 +148,24 @@ class Codec(Protocol):
     def decode(self, x: torch.Tensor, columns: Columns) -> Columns:
         """`columns` (the conditions) together with the generated column."""
 
+    def files(self) -> Mapping[str, str]:
+        """Names and contents of the files without which the net's tensors cannot be read."""
+
     def describe(self, columns: Columns) -> np.ndarray:
         """float32 (N, D): the generated column, reduced so that Euclidean distance tells copies from new rows."""
+
+
+class WholeRows:
+    """Of codecs whose rows all fill their tensors and are seen in one way."""
+
+    def views(self, columns: Columns) -> Columns:
+        return columns
+
+    def widths(self, columns: Columns) -> np.ndarray | None:
+        return None
+
+    def files(self) -> Mapping[str, str]:
+        return {}
 
 
 class LabelGenerator(Protocol):
@@ -152,7 +186,7 @@ class Opinion:
 class Judge(Protocol):
     """A model trained on real training rows alone, independent of the generator."""
 
-    reference: np.ndarray  # float32 (n_train,): out-of-fold agreement of the real training rows
+    reference: np.ndarray  # float32 (n,): out-of-fold agreement of the real training rows, or of `reference_rows`
 
     def examine(self, columns: Columns) -> Opinion: ...
 

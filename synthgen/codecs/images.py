@@ -18,7 +18,7 @@ import torch.nn.functional as F
 
 from ..diffusion.process import FLOW
 from ..networks.preconditioning import AUGMENTED
-from ..types import Columns, Condition, Process, count_rows, thin_rows
+from ..types import Columns, Condition, Process, WholeRows, count_rows, thin_rows
 from .appearance import appearance_of, measure_appearance, paint_means, regions_of
 
 DESCRIPTOR_SIZE = 256  # values a row; enough to tell a copy, few enough to search 60,000 rows in milliseconds
@@ -31,7 +31,7 @@ Numbers = tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True)
-class ImageCodec:
+class ImageCodec(WholeRows):
     """x = (image − mean of the pixel's class) / sd, so that colours are settled and the net learns the rest.
 
     `shared`: means and sd are those of all training rows. `row`: they are each row's own, its appearance, and part of

@@ -24,7 +24,7 @@ import torch
 
 from ..boxes import bound_parts, count_parts, split_boxes
 from ..diffusion.process import FLOW
-from ..types import Columns, Condition, Process, count_rows, thin_rows
+from ..types import Columns, Condition, Process, WholeRows, count_rows, thin_rows
 
 BOX, PLACE = 6, 10  # channels that tell of a point's box, and of its place in the piece
 FLAT = 0.004  # half a side of the thinnest box, in units of the object's size
@@ -38,7 +38,7 @@ FAR = 2.0  # no point of an object lies so far out
 
 
 @dataclass(frozen=True)
-class PointsCodec:
+class PointsCodec(WholeRows):
     """x = scale · (points − middle) / half side, of the box of the point's piece."""
 
     process: ClassVar[Process] = FLOW

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 
 from ..diffusion.process import FLOW
-from ..types import Columns, Condition, Process, count_rows
+from ..types import Columns, Condition, Process, WholeRows, count_rows
 
 DESCRIPTOR_SIZE = 256  # values a row; enough to tell a copy
 CONSTANT = 1e-9  # of a channel's largest value: such a spread is rounding
@@ -26,7 +26,7 @@ HISTORY, GAP, UNTOLD = 0.25, 0.15, 0.1  # shares of training rows that are given
 
 
 @dataclass(frozen=True)
-class SeriesCodec:
+class SeriesCodec(WholeRows):
     """x = (value − mean of the channel) / sd of the channel; a constant channel comes back as its mean.
 
     `elements` of a step are, in this order: whether the events are told (1), for each kind of event whether it is on

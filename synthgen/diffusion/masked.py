@@ -42,7 +42,6 @@ class Masking:
 
     mask: int
     forward: bool = False  # segments are written in the order of their numbers alone
-    temperature: float = 0.8  # how freely a token is drawn; 1: as the net says, 0: always the likeliest
     choice: float = 1.0  # Gumbel noise on the order in which positions are written, at the first step; at the last 0
 
     def draw(self, x: torch.Tensor, condition: Condition, levels: Levels, generator: torch.Generator) -> Drawn:
@@ -85,8 +84,9 @@ class Masking:
         hidden, scored = drawn
         sigma = hidden.float().mean(1)
         logits = net(torch.where(hidden, self.mask, x), sigma, condition, keep)
-        loss = F.cross_entropy(logits.float().mT, x, reduction="none") * scored
-        return loss.sum(1) / scored.sum(1).clamp(min=1)
+        row, place = scored.nonzero(as_tuple=True)
+        loss = F.cross_entropy(logits[row, place].float(), x[row, place], reduction="none")
+        return loss.new_zeros(len(x)).index_add(0, row, loss) / scored.sum(1).clamp(min=1)
 
     def draw_noise(
         self, seed: int, indices: Sequence[int] | np.ndarray, shape: tuple[int, ...], steps: Steps
@@ -100,7 +100,7 @@ class Masking:
 
     def solve(self, net: Denoiser, noise: torch.Tensor, condition: Condition, steps: Steps) -> torch.Tensor:
         """Tokens int64 (B, L), everything written; what is known stays as it is."""
-        return write(guide(net, steps.guidance), noise, condition, self, steps.steps)
+        return write(guide(net, steps.guidance), noise, condition, self, steps.steps, steps.temperature)
 
     def call(self, net: Denoiser, noise: torch.Tensor, condition: Condition, steps: Steps) -> None:
         guided = guide(net, steps.guidance)
@@ -122,7 +122,9 @@ def hide(u: torch.Tensor, rate: torch.Tensor, free: torch.Tensor) -> torch.Tenso
     return ((u < rate) | torch.zeros_like(free).scatter(1, first, True)) & free
 
 
-def write(net: Denoiser, noise: torch.Tensor, condition: Condition, process: Masking, steps: int) -> torch.Tensor:
+def write(
+    net: Denoiser, noise: torch.Tensor, condition: Condition, process: Masking, steps: int, temperature: float
+) -> torch.Tensor:
     """Confidence-ordered decoding (MaskGIT, Chang et al. 2022, arXiv:2202.04200, section 3.2), round by round.
 
     Rounds share the steps; in each step of a round an equal share of its positions is written: those whose token,
@@ -143,7 +145,7 @@ def write(net: Denoiser, noise: torch.Tensor, condition: Condition, process: Mas
             logits[..., mask] = -torch.inf
             if banned is not None:
                 logits = logits.masked_fill(banned[:, None], -torch.inf)
-            token, sure = choose_tokens(logits, u, process.temperature)
+            token, sure = choose_tokens(logits, u, temperature)
             fading = process.choice * (1 - (step + 1) / share)
             sure = sure.clamp(min=SURE).log() - fading * (-v.clamp(SURE, 1 - 1e-7).log()).log()
             place = torch.argsort(torch.where(open_, sure, -torch.inf), dim=1, descending=True, stable=True).argsort(1)

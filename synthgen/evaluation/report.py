@@ -9,7 +9,8 @@ Beside the keys that every report has, these are shown where they exist:
     training   {history: [{step, seconds, train_loss, validation_loss, ...}], steps, best_step, parameters, images,
                 batch_size, stopped: "finished" or why it ended early}
     gates      {gate: {rejected, seconds, threshold, explanation, worth: {mean, sd, values, rows} | None}}
-    utility    {<regime>: {mean, sd, values, rows, per_class}, worth, gain: {mean, sd, values}, steps}
+    utility    {<regime>: {mean, sd, values, rows, per_class, also: {name: {mean, sd, values}}}, worth,
+                gain: {mean, sd, values}, steps}
     fidelity   {..., real: the same measures of real training rows against the held-out ones}
     privacy    what measure_privacy and membership_auc give
     data       {train, validation, heldout}: rows          origin   the fields of types.Origin
@@ -35,6 +36,7 @@ from ..storage import write_whole
 from .charts import interval_chart, line_chart
 from .findings import headline, state_findings
 from .pictures import enlargement
+from .text_rows import TextRow, text_figure, visible
 
 REGIMES = {
     "train_real_test_real": "real",
@@ -49,7 +51,7 @@ EXPLAINED = {
     "coverage": ("share of real rows with a synthetic row in their neighbourhood", "near that of real rows"),
     "frechet": ("distance between the two clouds of features", "small, near that of real rows"),
 }
-
+TEXT_WIDTH = 300  # CSS pixels that a row of texts takes at least
 
 Meanings = Mapping[str, tuple[str, str]]  # measure -> what it is, and what is good
 
@@ -60,8 +62,8 @@ def write_report(
     """Writes the page at `path`, whole or not at all.
 
     pictures: "real": [PIL], "synthetic": [(PIL, caption)], "more": {name: [(PIL, caption)]}, "epochs": [(step, [PIL])],
-    "rejected": {reason: [(PIL, caption)]}, "legend": [(name, (r, g, b))]; each may be absent. `meanings` of what
-    fidelity has of its `own`.
+    "rejected": {reason: [(PIL, caption)]}, "legend": [(name, (r, g, b))]; each may be absent, and a TextRow may stand
+    for each PIL picture. `meanings` of what fidelity has of its `own`.
     """
     write_whole(path, render(report, pictures, recipe_yaml, meanings))
 
@@ -80,6 +82,7 @@ def render(
         findings=facts.get("findings") or state_findings(facts),
         regimes=_regimes(facts),
         regime_names=REGIMES,
+        also=_further_metrics(facts),
         explained=EXPLAINED,
         meanings=meanings or {},
         utility_chart=_utility_chart(facts),
@@ -155,16 +158,24 @@ def data_uri(picture: Image.Image) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def figure(picture: Image.Image, caption: str = "") -> Markup:
-    """A picture that carries its own bytes, over its caption; the browser enlarges tiny ones without smoothing."""
+def figure(picture: Image.Image | TextRow, caption: str = "") -> Markup:
+    """A picture that carries its own bytes, over its caption; the browser enlarges tiny ones without smoothing.
+
+    A row of texts is a figure of texts. What a caption quotes of a row is shown as data too.
+    """
+    if isinstance(picture, TextRow):
+        return text_figure(picture, caption)
+    caption = visible(caption)
     css = ' class="crisp"' if enlargement(picture.height, picture.width) > 1 else ""
     below = Markup("<figcaption>{}</figcaption>").format(caption) if caption else ""
     image = Markup('<img{} alt="{}" src="{}">').format(Markup(css), caption, data_uri(picture))
     return Markup("<figure>{}{}</figure>").format(image, below)
 
 
-def cell(picture: Image.Image) -> int:
+def cell(picture: Image.Image | TextRow) -> int:
     """The least width of such a picture on the page, in CSS pixels: wide ones, such as plots, need more."""
+    if isinstance(picture, TextRow):
+        return TEXT_WIDTH
     ratio = picture.width / picture.height
     return 480 if ratio > 3.5 else round(min(max(100.0, 80 * ratio), 260))
 
@@ -173,8 +184,9 @@ def cell(picture: Image.Image) -> int:
 def _environment() -> Environment:
     loader = FileSystemLoader(Path(__file__).parent)
     page = Environment(
-        loader=loader, autoescape=True, undefined=ChainableUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+        loader=loader, autoescape=True, undefined=ChainableUndefined, trim_blocks=True, lstrip_blocks=True,
+        finalize=_shown,
+    )  # fmt: skip
     filters = {
         "number": number,
         "spread": spread,
@@ -187,6 +199,11 @@ def _environment() -> Environment:
     return page
 
 
+def _shown(value: Any) -> Any:
+    """Names of classes and the like come from data too: none may reorder the page."""
+    return visible(value) if type(value) is str else value
+
+
 def _part(report: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     found = report.get(key)
     return found if isinstance(found, Mapping) else {}
@@ -195,6 +212,11 @@ def _part(report: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 def _regimes(report: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, Any]]]:
     utility = _part(report, "utility")
     return [(key, name, utility[key]) for key, name in REGIMES.items() if isinstance(utility.get(key), Mapping)]
+
+
+def _further_metrics(report: Mapping[str, Any]) -> list[str]:
+    """What learners told beside the headline metric, in the order in which they told it."""
+    return list(dict.fromkeys(name for _, _, regime in _regimes(report) for name in _part(regime, "also")))
 
 
 def _utility_chart(report: Mapping[str, Any]) -> Markup:

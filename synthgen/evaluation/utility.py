@@ -49,7 +49,8 @@ def measure_utility(
     In train-both at least half of the rows are real, repeated where there are fewer of them than synthetic ones.
 
     Each regime holds mean, sd (n - 1; None for one seed), values (by seed), rows (distinct rows × repeats shown) and
-    per_class (class -> mean; None where no held-out row has the class). worth: mean train-synthetic ÷ mean train-real;
+    per_class (class -> mean; None where no held-out row has the class); also, where the learner gives further metrics:
+    {name: {mean, sd, values}}. worth: mean train-synthetic ÷ mean train-real;
     gain: mean of train-both − train-real, paired by seed. An absent baseline is None.
     """
     regimes = _regimes(data, synthetic, options)
@@ -156,7 +157,9 @@ def _measurement(
 def _summary(scores: Sequence[Score], classes: Sequence[str]) -> dict[str, Any]:
     columns = zip(*(score.per_class for score in scores), strict=True)
     per_class = {name: _finite_mean(values) for name, values in zip(classes, columns, strict=True)}
-    return {**_spread([score.value for score in scores]), "per_class": per_class}
+    shared = [name for name in scores[0].also if all(name in score.also for score in scores)]
+    also = {name: _spread([float(score.also[name]) for score in scores]) for name in shared}
+    return {**_spread([score.value for score in scores]), "per_class": per_class, **({"also": also} if also else {})}
 
 
 def _spread(values: Sequence[float]) -> dict[str, Any]:

@@ -41,6 +41,7 @@ def write_card(
     license: str | None = None,
     tags: Sequence[str] = (),
     pictures: Mapping[str, str] | None = None,
+    samples: str = "",
     configs: Sequence[str] = (),
     reproduce: str = "synthgen run recipe.yaml",
 ) -> None:
@@ -48,13 +49,15 @@ def write_card(
 
     `split_sizes`: {split: {num_examples, num_bytes}}, whose files are data/<split>-*.parquet. `hub_tags`:
     task_categories and the like. `license`: None means that of the real rows. `pictures`: what is to be seen -> address
-    relative to the card. report["findings"], where there are any, are [{kind: good | note | miss, text}]: all but the
-    good stand under "Limits" word for word. `configs`: further configurations beside the rows.
+    relative to the card; `samples`: Markdown that shows a few rows, where rows are texts. report["findings"], where
+    there are any, are [{kind: good | note | miss, text}]: all but the good stand under "Limits" word for word.
+    `configs`: further configurations beside the rows.
     """
     header = card_header(recipe_name, features, split_sizes, hub_tags, license or origin.license, tags, configs)
     sections = (
         _opening(report, recipe_name, description, split_sizes, pictures or {}),
         _what_it_is(origin),
+        f"## Some rows\n\n{samples}" if samples else "",
         _columns(features),
         _making(report, origin),
         _utility(report),
@@ -139,8 +142,10 @@ def _utility(report: Mapping[str, Any]) -> str:
     if not regimes:
         return "## What it is worth\n\nNot measured."
     base = _part(utility, "train_real_test_real").get("mean")
+    also = list(dict.fromkeys(name for _, regime in regimes for name in _part(regime, "also")))
     rows = [
         (name, _number(regime.get("rows")), _spread(regime), f"{regime['mean'] / base:.1%}" if base else "–")
+        + tuple(cell for metric in also for cell in _further(utility, regime, metric))
         for name, regime in regimes
     ]
     count = utility.get("steps")
@@ -150,10 +155,18 @@ def _utility(report: Mapping[str, Any]) -> str:
         f"on each set of rows, {_number(utility.get('seeds'))} seeds (mean ± standard deviation), scored on "
         f"{_number(utility.get('heldout_rows'))} held-out real rows."
     )
-    table = _table(("trained on", "rows", _line(utility.get("metric", "score")), "÷ real"), rows)
+    head = ("trained on", "rows", _line(utility.get("metric", "score")), "÷ real")
+    table = _table(head + tuple(word for metric in also for word in (_line(metric), "÷ real")), rows)
     gain = _part(utility, "gain")
     told = f"\n\nReal + synthetic minus real, paired by seed: {_spread(gain)}." if gain else ""
     return f"## What it is worth\n\n{intro}\n\n{table}{told}"
+
+
+def _further(utility: Mapping[str, Any], regime: Mapping[str, Any], metric: str) -> tuple[str, str]:
+    """What a learner told beside the headline metric, and its share of what real rows give."""
+    found = _part(_part(regime, "also"), metric)
+    base = _part(_part(_part(utility, "train_real_test_real"), "also"), metric).get("mean")
+    return _spread(found), f"{found['mean'] / base:.1%}" if base and found.get("mean") is not None else "–"
 
 
 def _classes(report: Mapping[str, Any]) -> str:

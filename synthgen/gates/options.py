@@ -5,9 +5,9 @@ gates: {agreement: {quantile: 0.02}, duplicates: off}
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer
 
 from ..options import Options
 
@@ -49,11 +49,14 @@ def _switch(value: object) -> object:
 
 Off = Annotated[Literal[False], Field(description="false (or `off`): this gate refuses nothing.")]
 Switch = BeforeValidator(_switch)
+CheckName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class GateOptions(Options):
     """Reasons to refuse a generated row, in the order in which they are asked."""
 
+    checks: list[CheckName] | None = None
+    """What each row by itself must pass, by name, where the task has such checks; null: all of them; []: none."""
     agreement: Annotated[AgreementOptions | Off, Switch] = AgreementOptions()
     """A judge that never saw the row doubts that image and label belong together."""
     copies: Annotated[CopyOptions | Off, Switch] = CopyOptions()
@@ -62,3 +65,9 @@ class GateOptions(Options):
     """The row repeats an earlier accepted row."""
     quota: Annotated[QuotaOptions | Off, Switch] = QuotaOptions()
     """The row's class already has its share."""
+
+    @model_serializer(mode="wrap")
+    def _without_null(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # a recipe that says nothing of checks keeps the digest that it had before there were any
+        fields: dict[str, Any] = write(self)
+        return {name: value for name, value in fields.items() if name != "checks" or value is not None}

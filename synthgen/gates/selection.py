@@ -12,6 +12,7 @@ same when more are asked for.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -22,7 +23,7 @@ from .duplicates import Duplicates
 from .options import GateOptions
 from .quota import Quota
 
-GATES = ("agreement", "copies", "duplicates", "quota")  # in the order in which they are asked
+GATES = ("agreement", "copies", "duplicates", "quota")  # in the order in which they are asked, after the checks
 
 
 @dataclass(frozen=True)
@@ -35,23 +36,32 @@ class Choice:
 
 
 class Selection:
-    def __init__(self, count: int, duplicates: Duplicates | None = None, quota: Quota | None = None) -> None:
+    def __init__(
+        self, count: int, duplicates: Duplicates | None = None, quota: Quota | None = None, checks: Sequence[str] = ()
+    ) -> None:
+        """`checks`: the names of those that are on; shards may be refused by them."""
         self.count = count
+        self.gates = (*checks, *GATES)  # every gate there is, in the order in which they are asked
         self.accepted = 0
         self.candidates = 0  # rows looked at until the last accepted one
-        self.rejected = dict.fromkeys(GATES, 0)
-        self.seconds = dict.fromkeys(GATES, 0.0)
+        self.rejected = dict.fromkeys(self.gates, 0)
+        self.seconds = dict.fromkeys(self.gates, 0.0)
         self._duplicates, self._quota = duplicates, quota
 
     @staticmethod
     def fit(
-        count: int, train: np.ndarray, shares: np.ndarray, classes: tuple[str, ...], options: GateOptions
+        count: int,
+        train: np.ndarray,
+        shares: np.ndarray,
+        classes: tuple[str, ...],
+        options: GateOptions,
+        checks: Sequence[str] = (),
     ) -> Selection:
         """`train`: descriptors of training rows, float32 (n, D); `shares` (K,): share of the asked-for rows that hold
-        each class (the mean of presence over drawn conditions)."""
+        each class (the mean of presence over drawn conditions); `checks`: the names of those that are on."""
         duplicates = Duplicates.fit(train, options.duplicates) if options.duplicates else None
         quota = Quota(shares, classes, options.quota) if options.quota else None
-        return Selection(count, duplicates, quota)
+        return Selection(count, duplicates, quota, checks)
 
     @property
     def on(self) -> tuple[str, ...]:
@@ -109,7 +119,7 @@ class Selection:
             end = int(np.flatnonzero(kept)[-1]) + 1 if kept.any() else 0
             by[end:], reasons[end:] = "", ""
         self.candidates += int(kept.sum() + (by != "").sum())
-        for gate in GATES:
+        for gate in self.gates:
             self.rejected[gate] += int((by == gate).sum())
             self.seconds[gate] += verdict.seconds.get(gate, 0.0)
         return Choice(kept, by, reasons)

@@ -55,11 +55,11 @@ def build_class_mix(data: Data, options: ClassConditionOptions, seed: int, folde
     elif options.balance == "real":
         weights = np.bincount(data.train["label"], minlength=len(data.classes)).astype(np.float64)
     else:
-        weights = _named_weights(options.balance, data.classes)
+        weights = named_weights(options.balance, data.classes)
     return ClassMix(weights / weights.sum(), seed)
 
 
-def _named_weights(balance: Mapping[str, float], classes: Sequence[str]) -> np.ndarray:
+def named_weights(balance: Mapping[str, float], classes: Sequence[str]) -> np.ndarray:
     weights = np.zeros(len(classes))
     for name, weight in balance.items():
         if name not in classes:

@@ -9,15 +9,38 @@ stands and, where a slot for a number stands, the number. Class and share of hid
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 import torch
 import torch.nn.functional as F
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
+from pydantic import Field
 from torch import nn
 
+from ..options import Options
 from ..types import Condition
 from .preconditioning import Teller
-from .tokens import Block, normalise
+from .tokens import Block
+
+
+class TextOptions(Options):
+    """The shape of a small transformer over pieces of words, and of its vocabulary."""
+
+    base: Literal[None] = None
+    """A pretrained model to start from; this version trains from scratch only: null."""
+    width: Annotated[int, Field(ge=32, le=4096, multiple_of=32)] = 192
+    """Channels of a token."""
+    depth: int = Field(4, ge=1, le=48)
+    """Blocks of attention and feed-forward."""
+    pieces: int = Field(2000, ge=256, le=200_000)
+    """Pieces of words at most, learnt from the training rows; the 256 bytes are among them, so any text can be
+    written."""
+
+
+def normalise(x: torch.Tensor) -> torch.Tensor:
+    """Layer normalisation without weights: on CPUs one kernel either way, where the root mean square takes ten."""
+    return F.layer_norm(x, x.shape[-1:])
 
 
 class TextDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
@@ -42,7 +65,7 @@ class TextDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.segment = nn.Embedding(segments + 1, width)  # the first: always seen
         self.offset = nn.Embedding(length, width)
         self.value = nn.Embedding(values + 1, width) if values else None  # the first: no number
-        self.blocks = nn.ModuleList([Block(width) for _ in range(depth)])
+        self.blocks = nn.ModuleList([Block(width, normalise) for _ in range(depth)])
         self.modulate, self.bias = nn.Linear(width, width), nn.Parameter(torch.zeros(vocabulary))
         for embedding in (self.token, self.segment, self.offset, self.value):
             if embedding is not None:

@@ -10,6 +10,7 @@ known of the whole row (noise level, class, numbers) scales and gates every bloc
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import torch
@@ -158,6 +159,9 @@ class ElementHead(nn.Module):
         return self.out(F.silu(self.told(told) + self.known(known)))
 
 
+Normalise = Callable[[torch.Tensor], torch.Tensor]
+
+
 def normalise(x: torch.Tensor) -> torch.Tensor:
     """Root-mean-square normalisation of the last axis, without weights (Zhang & Sennrich 2019)."""
     return F.rms_norm(x, x.shape[-1:])
@@ -167,9 +171,9 @@ class Block(nn.Module):
     """Self-attention and a feed-forward layer, scaled and gated by the row's embedding (adaLN of DiT); the gates are
     small at first."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, normalise: Normalise = normalise) -> None:
         super().__init__()
-        self.heads = width // HEAD
+        self.heads, self.normalise = width // HEAD, normalise
         self.qkv, self.out = nn.Linear(width, 3 * width, bias=False), nn.Linear(width, width, bias=False)
         self.up, self.down = nn.Linear(width, 4 * width, bias=False), nn.Linear(4 * width, width, bias=False)
         self.modulate = nn.Linear(width, 4 * width)
@@ -178,15 +182,15 @@ class Block(nn.Module):
 
     def forward(self, x: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
         scale1, gate1, scale2, gate2 = self.modulate(told)[:, None].chunk(4, 2)
-        x = x + (0.1 + gate1) * self._attend(normalise(x) * (1 + scale1))
-        return x + (0.1 + gate2) * self.down(F.silu(self.up(normalise(x) * (1 + scale2))))
+        x = x + (0.1 + gate1) * self._attend(self.normalise(x) * (1 + scale1))
+        return x + (0.1 + gate2) * self.down(F.silu(self.up(self.normalise(x) * (1 + scale2))))
 
     def _attend(self, x: torch.Tensor) -> torch.Tensor:
         rows, tokens, width = x.shape
         q, k, v = self.qkv(x).reshape(rows, tokens, 3, self.heads, HEAD).permute(2, 0, 3, 1, 4)
         if torch.is_grad_enabled() and x.device.type == "cpu":
             # the fused kernel's backward pass is slow there: with it a step of the 3d recipe takes half as long again
-            mixed = (normalise(q) @ normalise(k).mT * HEAD**-0.5).softmax(-1).to(v.dtype) @ v
+            mixed = (self.normalise(q) @ self.normalise(k).mT * HEAD**-0.5).softmax(-1).to(v.dtype) @ v
         else:
-            mixed = F.scaled_dot_product_attention(normalise(q), normalise(k), v)
+            mixed = F.scaled_dot_product_attention(self.normalise(q), self.normalise(k), v)
         return self.out(mixed.transpose(1, 2).reshape(rows, tokens, width))

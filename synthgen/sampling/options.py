@@ -11,13 +11,16 @@ class SampleOptions(Options):
     """The solver, its steps, and how candidates are cut into shards."""
 
     steps: int = Field(10, ge=1, le=1000)
-    """Intervals of the solver; euler and dpm++ call the net once in each, heun twice."""
+    """Intervals of the solver; euler and dpm++ call the net once in each, heun twice. Texts: calls of the net, among
+    which the tokens of a row are shared out."""
     solver: Literal["dpm++", "heun", "euler"] = "dpm++"
-    """dpm++: DPM-Solver++(2M), the best of the three at 8 to 16 steps."""
+    """dpm++: DPM-Solver++(2M), the best of the three at 8 to 16 steps. Not for texts."""
     shift: float = Field(1.0, gt=0, le=20)
-    """More than 1 spends more steps on coarse structure (large images)."""
+    """More than 1 spends more steps on coarse structure (large images). Not for texts."""
     guidance: float = Field(1.0, ge=0, le=20)
     """Classifier-free guidance; 1: none, which keeps the variety a learner needs; above it costs twice the time."""
+    temperature: float = Field(0.8, ge=0, le=2)
+    """Texts: how freely a token is drawn; 1: as the net says, 0: always the likeliest."""
     batch_size: int = Field(128, ge=1, le=65536)
     """Rows that go through the net together."""
     shard_size: int = Field(256, ge=1, le=1_000_000)

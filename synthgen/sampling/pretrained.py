@@ -11,7 +11,9 @@ from pathlib import Path
 import torch
 from diffusers import DiffusionPipeline, FlowMatchEulerDiscreteScheduler, ModelMixin
 
-from ..types import Condition
+from ..diffusion.masked import Masking
+from ..types import Condition, Process
+from .options import SampleOptions
 
 
 class RowPipeline(DiffusionPipeline):  # type: ignore[misc]
@@ -37,10 +39,30 @@ class RowPipeline(DiffusionPipeline):  # type: ignore[misc]
         return x
 
 
-def save_pipeline(denoiser: ModelMixin, folder: Path) -> None:
+class MaskedPipeline(DiffusionPipeline):  # type: ignore[misc]
+    """A denoiser of token numbers and its process; what the numbers spell stands in tokenizer.json beside it."""
+
+    def __init__(self, denoiser: ModelMixin, mask: int = 1, forward: bool = False) -> None:
+        super().__init__()
+        self.register_modules(denoiser=denoiser)
+        self.register_to_config(mask=mask, forward=forward)
+
+    @torch.no_grad()
+    def __call__(self, condition: Condition, num_inference_steps: int = 16, seed: int = 0) -> torch.Tensor:
+        """Tokens int64 (B, L) for a condition with known, segment, offset and round (B, L), as `Masking` says."""
+        process, steps = Masking(self.config.mask, self.config.forward), SampleOptions(steps=num_inference_steps)
+        known = condition["known"]
+        noise = process.draw_noise(seed, range(len(known)), (known.shape[1],), steps)
+        return process.solve(self.denoiser, noise, condition, steps)
+
+
+def save_pipeline(denoiser: ModelMixin, process: Process, folder: Path) -> None:
     """diffusers' folder format, safetensors only."""
     scheduler = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=1.0)
-    RowPipeline(denoiser, scheduler).save_pretrained(str(folder), safe_serialization=True)
+    pipeline: DiffusionPipeline = RowPipeline(denoiser, scheduler)
+    if isinstance(process, Masking):
+        pipeline = MaskedPipeline(denoiser, process.mask, process.forward)
+    pipeline.save_pretrained(str(folder), safe_serialization=True)
 
 
 def load_denoiser(cls: type[ModelMixin], folder: Path) -> ModelMixin:

@@ -9,13 +9,14 @@ The local engine and a Serve replica wrap this same class.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch import nn
 
 from ..diffusion.precision import bf16_is_fast
-from ..types import Codec, Columns, Condition, count_rows, join_rows, take_rows
+from ..types import Codec, Columns, Condition, count_rows, group_by_width, join_rows, take_rows
 from .options import SampleOptions
 
 
@@ -32,28 +33,37 @@ class Sampler:
     @torch.inference_mode()
     def sample(self, conditions: Columns, indices: np.ndarray) -> Columns:
         """`conditions` with the generated column. Row i's noise follows from (seed, indices[i]) alone."""
-        parts = []
-        for start in range(0, len(indices), self.options.batch_size):
-            part = slice(start, start + self.options.batch_size)
+        parts, order = [], []
+        for part in self._batches(conditions):
             rows = take_rows(conditions, part)
             noise, condition = self._prepare(rows, indices[part])
             x = self.codec.process.solve(self.net, noise, condition, self.options)
             parts.append(self.codec.decode(x.cpu(), rows))
-        return join_rows(*parts)
+            order.append(part)
+        joined = join_rows(*parts)
+        return joined if len(order) == 1 else take_rows(joined, np.argsort(np.concatenate(order), kind="stable"))
+
+    def _batches(self, conditions: Columns) -> Iterator[np.ndarray]:
+        size = self.options.batch_size
+        for group in group_by_width(self.codec.widths(conditions), count_rows(conditions)):
+            for start in range(0, len(group), size):
+                yield group[start : start + size]
 
     @torch.inference_mode()
     def time_bare(self, conditions: Columns, seconds: float) -> tuple[int, float]:
         """(rows, seconds) of a loop over the denoiser alone, with the same weights, batch, steps and precision."""
-        rows = take_rows(conditions, slice(0, self.options.batch_size))
-        noise, condition = self._prepare(rows, np.arange(count_rows(rows)))
+        batches = [self._prepare(take_rows(conditions, part), part) for part in self._batches(conditions)]
         done, began = 0, time.perf_counter()
         while time.perf_counter() - began < seconds:
-            self.codec.process.call(self.net, noise, condition, self.options)
-            if self.device.type == "cuda":
-                torch.cuda.synchronize()
-            done += len(noise)
+            for noise, condition in batches:
+                self.codec.process.call(self.net, noise, condition, self.options)
+                if self.device.type == "cuda":
+                    torch.cuda.synchronize()
+                done += len(noise)
         return done, time.perf_counter() - began
 
     def _prepare(self, rows: Columns, indices: np.ndarray) -> tuple[torch.Tensor, Condition]:
-        noise = self.codec.process.draw_noise(self.seed, indices, self.codec.shape, self.options).to(self.device)
-        return noise, {name: value.to(self.device) for name, value in self.codec.condition(rows).items()}
+        condition, widths = self.codec.condition(rows), self.codec.widths(rows)
+        shape = self.codec.shape if widths is None else (int(widths[0]), *self.codec.shape[1:])
+        noise = self.codec.process.draw_noise(self.seed, indices, shape, self.options).to(self.device)
+        return noise, {name: value.to(self.device) for name, value in condition.items()}

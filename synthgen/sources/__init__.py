@@ -14,22 +14,37 @@ from typing import TYPE_CHECKING, Any
 from .options import ImageSourceOptions
 from .series_options import SeriesSourceOptions
 from .shape_options import ShapeSourceOptions
+from .text.conversation_options import ConversationSourceOptions
+from .text.pair_options import PairSourceOptions
+from .text.question_options import QuestionSourceOptions
 
 if TYPE_CHECKING:
     from .describe import describe_source
     from .images import load_labelled_images, load_masked_images
     from .series import describe_series, load_series
     from .shapes import describe_shapes, load_shapes
+    from .text.conversations import describe_conversations, load_conversations
+    from .text.pairs import describe_pairs, load_pairs
+    from .text.questions import describe_questions, load_questions
 
 __all__ = [
+    "ConversationSourceOptions",
     "ImageSourceOptions",
+    "PairSourceOptions",
+    "QuestionSourceOptions",
     "SeriesSourceOptions",
     "ShapeSourceOptions",
+    "describe_conversations",
+    "describe_pairs",
+    "describe_questions",
     "describe_series",
     "describe_shapes",
     "describe_source",
+    "load_conversations",
     "load_labelled_images",
     "load_masked_images",
+    "load_pairs",
+    "load_questions",
     "load_series",
     "load_shapes",
 ]
@@ -42,6 +57,12 @@ _MODULES = {
     "load_series": "series",
     "describe_shapes": "shapes",
     "load_shapes": "shapes",
+    "describe_conversations": "text.conversations",
+    "load_conversations": "text.conversations",
+    "describe_pairs": "text.pairs",
+    "load_pairs": "text.pairs",
+    "describe_questions": "text.questions",
+    "load_questions": "text.questions",
 }
 
 

@@ -24,9 +24,10 @@ _FIELDS = {
     "builtin": {"name", "rows"},
     "files": {"path", "id", "revision", "config", "split"},
     "hub": {"id", "revision", "config", "split"},
+    "documents": {"path", "questions"},  # of QuestionSourceOptions
 }
-_OF_ONE_KIND = {"name", "path", "id", "revision", "config", "split"}
-_NEEDED = {"builtin": "name", "files": "path", "hub": "id"}
+_OF_ONE_KIND = {"name", "path", "id", "revision", "config", "split", "questions"}
+_NEEDED = {"builtin": "name", "files": "path", "hub": "id", "documents": "path"}
 
 
 class SourceOptions(Options):

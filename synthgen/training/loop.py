@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -23,7 +23,7 @@ from torch import nn
 
 from ..diffusion.noise import step_generator
 from ..diffusion.precision import bf16_is_fast
-from ..types import Codec, Columns, Condition, Data, count_rows, take_rows, thin_rows
+from ..types import Codec, Columns, Condition, Data, count_rows, group_by_width, take_rows, thin_rows
 from .checkpoint import Checkpoints
 from .ema import Average
 from .optimizer import build_optimizers, learning_rate_at
@@ -148,7 +148,7 @@ class Training:
     def loss(self, batch: int) -> torch.Tensor:
         """Mean denoising loss of batch number `batch`."""
         generator, device = step_generator(self.seed, batch, "train"), self.accelerator.device
-        x, condition = self.rows.take(batch_index(len(self.rows), batch, self.options.batch_size, self.seed))
+        x, condition = self.rows.take(self.rows.batch(batch, self.options.batch_size, self.seed))
         x, condition = self.augment(x, condition, self.options.augment, generator)
         process = self.codec.process
         drawn = process.draw(x, condition, self.options, generator)
@@ -220,24 +220,58 @@ class EncodedRows:
     """What the net learns from: the rows as tensors, encoded once where all of them fit into half a gigabyte."""
 
     def __init__(self, codec: Codec, columns: Columns) -> None:
-        self.codec, self.columns = codec, columns
-        x, condition = self._encode(slice(0, 1))
+        self.codec, self.columns = codec, codec.views(columns)
+        self.widths = codec.widths(self.columns)
+        self.groups = group_by_width(self.widths, len(self))
+        widest = self.groups[-1][:1]
+        x, condition = self._encode(widest)
         size = sum(tensor.nbytes for tensor in (x, *condition.values())) * len(self)
         self.held = self._encode(slice(None)) if size <= HELD_BYTES else None
 
     def __len__(self) -> int:
         return count_rows(self.columns)
 
+    def batch(self, number: int, batch_size: int, seed: int) -> np.ndarray:
+        """The rows of batch `number`; all of one width."""
+        if self.widths is None:
+            return batch_index(len(self), number, batch_size, seed)
+        return batch_of_groups(tuple(map(len, self.groups)), number, batch_size, seed, self.groups)
+
     def take(self, index: np.ndarray) -> tuple[torch.Tensor, Condition]:
         """Encoded rows (B, *shape) and their condition, copies that may be written to."""
         if self.held is None:
             return self._encode(index)
         x, condition = self.held
-        return x[index], {name: values[index] for name, values in condition.items()}
+        if self.widths is None:
+            return x[index], {name: values[index] for name, values in condition.items()}
+        width, widest = int(self.widths[index[0]]), x.shape[1]
+        cut = {
+            name: values[index, :width] if values.ndim > 1 and values.shape[1] == widest else values[index]
+            for name, values in condition.items()
+        }
+        return x[index, :width], cut
 
     def _encode(self, index: slice | np.ndarray) -> tuple[torch.Tensor, Condition]:
         rows = take_rows(self.columns, index)
         return self.codec.encode(rows), self.codec.condition(rows)
+
+
+def batch_of_groups(
+    sizes: tuple[int, ...], batch: int, batch_size: int, seed: int, groups: Sequence[np.ndarray]
+) -> np.ndarray:
+    """Row numbers of batch `batch`, all of one group.
+
+    In an epoch each group is a permutation of its own, cut into batches, the last filled up with the group's first
+    rows; the batches of all groups come in a random order.
+    """
+    counts = [-(-size // batch_size) for size in sizes]
+    epoch, place = divmod(batch, sum(counts))
+    chosen = int(_permutation(sum(counts), epoch, seed)[place])
+    group = int(np.searchsorted(np.cumsum(counts), chosen, side="right"))
+    start = (chosen - sum(counts[:group])) * batch_size
+    order = _permutation(sizes[group], len(sizes) * epoch + group, seed + 1).numpy()
+    found: np.ndarray = groups[group][order[np.arange(start, start + batch_size) % sizes[group]]]
+    return found
 
 
 def batch_index(rows: int, batch: int, batch_size: int, seed: int) -> np.ndarray:
@@ -246,7 +280,7 @@ def batch_index(rows: int, batch: int, batch_size: int, seed: int) -> np.ndarray
     return torch.stack([_permutation(rows, place // rows, seed)[place % rows] for place in places]).numpy()
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=64)
 def _permutation(rows: int, epoch: int, seed: int) -> torch.Tensor:
     return torch.randperm(rows, generator=step_generator(seed, epoch, "epoch"))
 
@@ -256,12 +290,15 @@ def denoising_losses(
     net: nn.Module, codec: Codec, rows: Columns, seed: int, device: torch.device | str = "cpu", batch_size: int = 64
 ) -> torch.Tensor:
     """Denoising loss of each row, (N,), at noise levels 0.1 … 0.9 with noise that belongs to the row's place."""
-    losses, process = [], codec.process
-    for start in range(0, count_rows(rows), batch_size):
-        part = take_rows(rows, slice(start, start + batch_size))
-        x, condition = codec.encode(part).to(device), codec.condition(part)
-        condition = {name: value.to(device) for name, value in condition.items()}
-        drawn = process.probe(x, condition, seed, range(start, start + len(x)))
-        levels = [process.loss(net, x, condition, None, one) for one in drawn]
-        losses.append(torch.stack(levels).mean(0).cpu())
-    return torch.cat(losses)
+    total, process = count_rows(rows), codec.process
+    found = torch.empty(total)
+    for group in group_by_width(codec.widths(rows), total):
+        for start in range(0, len(group), batch_size):
+            index = group[start : start + batch_size]
+            part = take_rows(rows, index)
+            x, condition = codec.encode(part).to(device), codec.condition(part)
+            condition = {name: value.to(device) for name, value in condition.items()}
+            drawn = process.probe(x, condition, seed, index.tolist())
+            levels = [process.loss(net, x, condition, None, one) for one in drawn]
+            found[torch.from_numpy(index)] = torch.stack(levels).mean(0).float().cpu()
+    return found

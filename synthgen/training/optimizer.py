@@ -18,10 +18,11 @@ def build_optimizers(net: nn.Module, options: TrainOptions) -> list[torch.optim.
     The first and the last layer stay with AdamW, as Muon's authors advise: their rows and columns have meanings.
     """
     named = [(name, p) for name, p in net.named_parameters() if p.requires_grad]
+    looked_up = {id(module.weight) for module in net.modules() if isinstance(module, nn.Embedding)}
     outermost = ("enter.", "leave.", "label.", "embedding", "position")
     hidden = [
         p for name, p in named if p.ndim >= 2 and min(p.shape[0], p.numel() // p.shape[0]) > 1
-        and not any(word in name for word in outermost)
+        and id(p) not in looked_up and not any(word in name for word in outermost)
     ]  # fmt: skip
     if options.optimizer == "adamw":
         hidden = []

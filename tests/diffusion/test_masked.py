@@ -50,13 +50,13 @@ def test_the_bound_of_an_exact_net_is_the_likelihood():
 
 def test_rows_written_one_by_one_in_a_random_order_have_the_exact_distribution():
     count = 20_000
-    process = Masking(mask=MASK, choice=1e6, temperature=1)
-    steps = SampleOptions(steps=LENGTH)
+    process = Masking(mask=MASK, choice=1e6)
+    steps = SampleOptions(steps=LENGTH, temperature=1)
     noise = process.draw_noise(0, range(count), (LENGTH,), steps)
     found = process.solve(exact, noise, repeat(FREE, count), steps)
     seen = np.bincount((found @ torch.tensor([9, 3, 1])).numpy(), minlength=len(ROWS)) / count
     assert np.abs(seen - CHANCE).sum() < 0.03  # total variation x 2; about 0.02 by chance
-    together = process.solve(exact, noise[:, :1], repeat(FREE, count), SampleOptions(steps=1))
+    together = process.solve(exact, noise[:, :1], repeat(FREE, count), SampleOptions(steps=1, temperature=1))
     wrong = np.bincount((together @ torch.tensor([9, 3, 1])).numpy(), minlength=len(ROWS)) / count
     assert np.abs(wrong - CHANCE).sum() > 0.1  # at once, each position for itself: the price of few steps
 
@@ -64,9 +64,9 @@ def test_rows_written_one_by_one_in_a_random_order_have_the_exact_distribution()
 def test_what_is_known_stays_and_what_is_banned_never_comes():
     known = torch.tensor([[2, -1, -1]]).expand(500, 3)
     banned = torch.tensor([[False, True, False, False]]).expand(500, 4)
-    steps = SampleOptions(steps=2)
+    steps = SampleOptions(steps=2, temperature=1)
     noise = Masking(MASK).draw_noise(0, range(500), (3,), steps)
-    x = Masking(MASK, temperature=1).solve(exact, noise, {"known": known, "banned": banned}, steps)
+    x = Masking(MASK).solve(exact, noise, {"known": known, "banned": banned}, steps)
     assert (x[:, 0] == 2).all() and not (x == 1).any() and not (x == MASK).any()
 
 
@@ -79,7 +79,7 @@ def test_rounds_come_one_after_the_other_and_share_the_steps():
 
     condition = {"known": torch.full((1, 8), -1), "round": torch.tensor([[1, 1, 0, 0, 0, 0, 1, 1]])}
     noise = torch.rand(1, 4, 2, 8)
-    write(net, noise, condition, Masking(MASK), 4)
+    write(net, noise, condition, Masking(MASK), 4, 0.8)
     assert [hidden for hidden, *_ in seen] == [8, 6, 4, 2]
     assert not any(np.array(seen[2][1:])[2:6]) and all(np.array(seen[2][1:])[[0, 1, 6, 7]])
     Masking(MASK).call(net, noise, condition, SampleOptions(steps=4))

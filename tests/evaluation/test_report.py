@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from synthgen.evaluation.report import duration, flatten, number, plain, render, spread, write_report
+from synthgen.evaluation.text_rows import TextRow
 
 VOID = {"meta", "img", "br", "link", "input", "hr", "source"}
 
@@ -85,10 +86,36 @@ def test_text_of_the_user_is_escaped(report: dict[str, Any], pictures: dict[str,
     report["utility"]["train_real_test_real"]["per_class"] = {evil: 0.5}
     pictures["synthetic"] = [(picture, f'" onerror="{evil}') for picture, _ in pictures["synthetic"]]
     pictures["legend"] = [(evil, (1, 2, 3))]
+    report["utility"]["learner"] = "turned \u202e round"
     page = render(report, pictures, f"# {evil}")
     assert "<script" not in page
     assert 'onerror="' not in page
+    assert "\u202e" not in page and "turned \\u202e round" in page
     parse(page)
+
+
+def test_rows_of_texts_are_figures_of_text_and_nothing_of_theirs_is_html(report: dict[str, Any]) -> None:
+    evil = "\"><script>alert('1')</script>\u202e\x00\nb"
+    row = TextRow(((evil, evil), ("de", "3. März")), ((0, 0, 3),))
+    made = [(row, f"row {i}: {evil}") for i in range(3)]
+    pictures = {"real": [row] * 3, "synthetic": made, "epochs": [(5, [row] * 2)], "rejected": {evil: made[:1]}}
+    page = render(report, pictures, "")
+    parser = parse(page)
+    assert page.count('<figure class="words">') == 3 + 3 + 2 + 1 and not parser.addresses
+    assert "<script" not in page and "script" not in parser.tags
+    assert "\u202e" not in page and "\x00" not in page and page.count("\\u202e") >= 9
+    assert page.count("--cell: 300px") == 4 and page.count("<mark>") == 9
+
+
+def test_further_metrics_are_columns_of_their_own(report: dict[str, Any]) -> None:
+    plain_page = render(report, {}, "")
+    for name, mean in (("train_real_test_real", 0.8), ("train_synthetic_test_real", 0.6)):
+        report["utility"][name]["also"] = {"chr<F>": {"mean": mean, "sd": 0.01, "values": [mean]}}
+    page = render(report, {}, "")
+    parse(page)
+    assert '<th class="n">chr&lt;F&gt;</th>' in page and "chr" not in plain_page
+    assert '<td class="n">0.6000 ± 0.0100</td><td class="n">75.0%</td>' in page
+    assert page.count('<td class="n">–</td><td class="n">–</td></tr>') == 2  # of the regimes that have none
 
 
 @pytest.mark.parametrize("missing", [None, {}])

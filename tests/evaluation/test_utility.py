@@ -97,6 +97,22 @@ def test_numbers_are_means_and_sample_deviations_of_the_scores(data: Data) -> No
     assert found["gain"]["values"] == pytest.approx(gains)
 
 
+def test_further_metrics_are_summed_up_where_every_seed_has_them(data: Data) -> None:
+    class Scored(NearestMean):
+        def measure(self, *rows: Any, **options: Any) -> Score:
+            score = super().measure(*rows, **options)
+            also = {"error": 1 - score.value} | ({} if options["seed"] == 2 else {"seldom": 1.0})
+            return Score(score.value, score.per_class, also)
+
+    plain, found = (measure(data, points(200, 3), Memo(), learner) for learner in (NearestMean(), Scored()))
+    regime = found["train_synthetic_test_real"]
+    assert set(regime["also"]) == {"error"}
+    assert regime["also"]["error"]["values"] == pytest.approx([1 - value for value in regime["values"]])
+    assert regime["also"]["error"]["sd"] == pytest.approx(regime["sd"])
+    assert "also" not in plain["train_synthetic_test_real"] and regime.pop("also")
+    assert regime == plain["train_synthetic_test_real"]
+
+
 def test_wrong_labels_are_worth_less(data: Data) -> None:
     good = measure(data, points(200, 3), Memo(), NearestMean())
     bad = measure(data, points(200, 3, flipped=1.0), Memo(), NearestMean())

@@ -139,6 +139,21 @@ def test_text_holds_the_numbers(tmp_path: Path) -> None:
     assert "classically augmented" not in text
 
 
+def test_further_metrics_are_columns_of_their_own(tmp_path: Path) -> None:
+    told = report()
+    for name, mean in (("train_real_test_real", 0.8), ("train_synthetic_test_real", 0.6)):
+        told["utility"][name]["also"] = {"chr|F": {"mean": mean, "sd": None, "values": [mean]}}
+    text = DatasetCard(written(tmp_path, report=told)).text
+    assert "| trained on | rows | mIoU | ÷ real | chr\\|F | ÷ real |\n| --- | --- | --- | --- | --- | --- |" in text
+    assert "| **synthetic** | 1,024 | 0.9263 ± 0.0021 | 96.8% | 0.6000 | 75.0% |" in text
+    assert "| real + synthetic | 1,024 | 0.9598 ± 0.0021 | 100.3% | – | – |" in text
+
+
+def test_samples_have_a_section_of_their_own(tmp_path: Path) -> None:
+    assert "## Some rows\n\n| real | synthetic |\n" in written(tmp_path, samples="| real | synthetic |")
+    assert "Some rows" not in written(tmp_path)
+
+
 def test_recipe_is_fenced_even_if_it_has_fences(tmp_path: Path) -> None:
     text = written(tmp_path)
     assert text.rstrip().endswith(f"````yaml\n{RECIPE.rstrip()}\n````")

@@ -61,7 +61,7 @@ def test_the_bare_loop_calls_the_net_as_often_as_sampling_does(solver, calls):
 
 def test_a_saved_model_draws_the_same_rows(tmp_path):
     sampler = build()
-    save_pipeline(sampler.net, tmp_path)
+    save_pipeline(sampler.net, sampler.codec.process, tmp_path)
     loaded = Sampler(load_denoiser(SmallUNet, tmp_path), CODEC, sampler.options, seed=7)
     np.testing.assert_array_equal(draw(loaded, np.arange(4)), draw(sampler, np.arange(4)))
     assert not [path for path in tmp_path.rglob("*") if path.suffix in (".bin", ".pt", ".pkl", ".ckpt")]
@@ -69,7 +69,7 @@ def test_a_saved_model_draws_the_same_rows(tmp_path):
 
 def test_the_folder_is_a_diffusers_pipeline(tmp_path):
     sampler = build(solver="euler")
-    save_pipeline(sampler.net, tmp_path)
+    save_pipeline(sampler.net, sampler.codec.process, tmp_path)
     index = (tmp_path / "model_index.json").read_text()
     assert "RowPipeline" in index and "FlowMatchEulerDiscreteScheduler" in index
     pipeline = RowPipeline(

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from synthgen import task as tasks
+from synthgen.evaluation.text_rows import TextRow
 from synthgen.export.parquet import rows_to_table
 from synthgen.options import Options
 from synthgen.types import Codec, Columns, Data, LabelGenerator, count_rows, take_rows
@@ -74,6 +75,11 @@ def test_real_rows_come_in_three_parts_and_repeat(case):
 
 def test_what_is_encoded_comes_back(case):
     x = case.codec.encode(case.data.train)
+    if case.codec.widths(case.data.train) is not None:
+        assert x.dtype == torch.int64 and len(x) == ROWS
+        once = case.codec.decode(x, case.data.train)
+        assert_close(once, case.data.train)
+        return
     assert x.dtype == torch.float32 and x.shape == (ROWS, *case.codec.shape)
     assert 0.3 < float(x.std()) < 3 and bool(torch.isfinite(x).all())
     once = case.codec.decode(x, case.data.train)  # in the order of the codec, where rows are sets of points
@@ -102,9 +108,22 @@ def test_what_to_draw_depends_on_the_number_of_the_row_alone(case):
 def test_the_net_is_told_the_same_of_real_and_of_drawn_rows(case):
     real = case.codec.condition(take_rows(case.data.train, slice(0, 4)))
     drawn = case.codec.condition(case.labels.draw(np.arange(4)))
-    assert {name: (v.shape, v.dtype) for name, v in real.items()} == {
-        name: (v.shape, v.dtype) for name, v in drawn.items()
-    }
+    whole = case.codec.widths(case.data.train) is None  # else rows are as wide as they are long
+    kinds = [
+        {name: (v.shape if whole else (len(v), v.ndim), v.dtype) for name, v in told.items()} for told in (real, drawn)
+    ]
+    assert kinds[0] == kinds[1]
+
+
+def test_widths_are_those_of_the_tensors(case):
+    widths = case.codec.widths(case.data.train)
+    if widths is None:
+        return
+    for width in np.unique(widths):
+        rows = take_rows(case.data.train, widths == width)
+        told = case.codec.condition(rows)
+        assert case.codec.encode(rows).shape[1] == width <= case.codec.shape[0]
+        assert all(values.shape[1] == width for values in told.values() if values.ndim > 1)
 
 
 def test_the_net_predicts_rows_and_is_saved_without_pickles(case, tmp_path):
@@ -115,8 +134,8 @@ def test_the_net_predicts_rows_and_is_saved_without_pickles(case, tmp_path):
     x, condition = case.task.augment(x, condition, names, torch.Generator().manual_seed(1))
     net.train()
     x_hat = net(x, torch.full((4,), 0.5), condition, torch.tensor([True, False, True, True]))
-    assert x_hat.shape == x.shape
-    (x_hat - x).square().mean().backward()
+    assert x_hat.shape[: x.ndim] == x.shape
+    (x_hat.float() - (x if x.ndim == x_hat.ndim else 0)).square().mean().backward()
     assert all(p.grad is not None and bool(torch.isfinite(p.grad).all()) for p in net.parameters() if p.requires_grad)
     net.save_pretrained(tmp_path)
     assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".safetensors"}
@@ -155,13 +174,13 @@ def test_users_see_typed_rows(case):
     read = datasets.Dataset(table)
     assert read.features == features and read.num_rows == 2
     for name, pictures in (task.draw_late(table.to_pydict(), data) if task.draw_late else {}).items():
-        assert name and len(pictures) == 2 and all(isinstance(picture, Image.Image) for picture in pictures)
+        assert name and len(pictures) == 2 and all(isinstance(picture, Image.Image | TextRow) for picture in pictures)
     assert read[0].keys() == features.keys()
 
 
 def test_pictures_and_legend(case):
     pictures = case.task.draw(take_rows(case.data.train, slice(0, 3)), case.data)
-    assert len(pictures) == 3 and all(isinstance(picture, Image.Image) for picture in pictures)
+    assert len(pictures) == 3 and all(isinstance(picture, Image.Image | TextRow) for picture in pictures)
     for name, colour in case.task.legend(case.data):
         assert name and all(0 <= value <= 255 for value in colour)
 

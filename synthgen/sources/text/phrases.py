@@ -150,8 +150,11 @@ def write_span(facts: Facts, language: str, direction: bool = False) -> str:
 
 
 def write_units(facts: Facts, language: str) -> str:
-    pairs = zip(facts[::2], facts[1::2], strict=True)
-    return lists.format_list([write_unit(pair, language) for pair in pairs], style="unit", locale=language)
+    written = [write_unit(pair, language) for pair in zip(facts[::2], facts[1::2], strict=True)]
+    try:
+        return lists.format_list(written, style="unit", locale=language)
+    except KeyError:  # CLDR's list of units is incomplete in a few languages, such as Spanish
+        return lists.format_list(written, locale=language)
 
 
 def write_unit(facts: Facts, language: str) -> str:
@@ -215,6 +218,18 @@ def draw_span(draw: np.random.Generator) -> Facts:
     return str(draw.integers(1, 100)), str(draw.choice(list(SPANS)))
 
 
+def write_weekday(facts: Facts, language: str) -> str:
+    """A day with its weekday, or with that of so many days later: what two texts say alike need not be true."""
+    day, shift = date.fromisoformat(facts[0]), int(facts[1]) if len(facts) > 1 else 0
+    names = Locale.parse(language).days["format"]["wide"]
+    own, other = names[day.weekday()], names[(day.weekday() + shift) % 7]
+    return str(dates.format_date(day, "full", locale=language)).replace(own, other, 1)
+
+
+def read_weekdays(text: str, language: str) -> Iterator[Facts]:
+    return ((day, str(shift)) for day in find_dates(text, language) for shift in range(7))
+
+
 def write_date(style: Any) -> Callable[[Facts, str], str]:
     return lambda facts, language: str(dates.format_date(date.fromisoformat(facts[0]), style, locale=language))
 
@@ -232,6 +247,7 @@ def draw_interval(draw: np.random.Generator) -> Facts:
 FAMILIES = {
     family.name: family
     for family in (
+        Family("date full", lambda draw: (draw_date(draw),), write_weekday, read_weekdays),
         *(
             Family(
                 f"date {style}",
@@ -239,7 +255,7 @@ FAMILIES = {
                 write_date(style),
                 lambda text, language: ((day,) for day in find_dates(text, language)),
             )
-            for style in ("full", "long", "medium", "short")
+            for style in ("long", "medium", "short")
         ),
         Family(
             "time",

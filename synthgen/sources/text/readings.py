@@ -92,7 +92,7 @@ def find_dates(text: str, language: str) -> Iterator[str]:
     for year, month, day in product(sorted(years), sorted(months), sorted(days)):
         try:
             yield date(year, month, day).isoformat()
-        except ValueError:
+        except (ValueError, OverflowError):
             continue
 
 

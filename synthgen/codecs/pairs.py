@@ -1,0 +1,152 @@
+"""Pairs of texts that say the same <-> tokens. One side leads: it is given, or written first; the other follows.
+
+Numbers, and names whose form is known on both sides, are slots that stand before the texts: a pair that uses them is
+aligned by construction. Every training row is seen twice, once for each side that may lead.
+
+    codec = fit_pair_codec(data, size=2000, slots=8)
+    x = codec.encode(rows)      # int64 (B, L)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..diffusion.masked import Masking
+from ..slots import Lifted, Names, Value, code_value, find_zero, lift
+from ..types import Columns, Condition, Data, Process, count_rows
+from ..vocabulary import FIRST, MASK, Vocabulary
+from .tokens import ROOMS, Frame, Segment, Told, close, describe_texts, find_room, pack
+
+SIDES = ("source", "target")
+FITTING = 0.99  # of the training rows with a leading side of that length: the other side's room holds them
+FEW = 20  # rows: fewer tell nothing of the usual length
+
+
+@dataclass(frozen=True)
+class PairCodec:
+    """Columns source, target and label; `lead` (0 or 1) where it is told, else the source leads.
+
+    Conditions have in the place of a text that is to be written None, and for the leading side
+    like: a text that lends its length, keep: the share of its tokens that stay, dice: int64, chooses which;
+    values: what the slots stand for.
+    """
+
+    vocabulary: Vocabulary
+    names: Names
+    zeros: tuple[str, str]  # of the digits of each side
+    rooms: tuple[dict[int, int], dict[int, int]]  # by leading side: its room -> the other's
+    longest: int  # tokens of a row
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.longest,)
+
+    @property
+    def process(self) -> Process:
+        return Masking(mask=MASK, forward=True)
+
+    def views(self, columns: Columns) -> Columns:
+        """Every row twice: the source leads, the target leads."""
+        twice = {name: np.concatenate([values, values]) for name, values in columns.items()}
+        return {**twice, "lead": np.repeat([0, 1], count_rows(columns))}
+
+    def widths(self, columns: Columns) -> np.ndarray:
+        return np.array([frame.width for frame in self._frames(columns)], np.int64)
+
+    def encode(self, columns: Columns) -> torch.Tensor:
+        return pack(list(self._frames(columns))).x
+
+    def condition(self, columns: Columns) -> Condition:
+        return pack(list(self._frames(columns))).condition
+
+    def decode(self, x: torch.Tensor, columns: Columns) -> Columns:
+        """`columns` with both texts; what only conditions have is left out."""
+        found = {side: columns[side].copy() for side in SIDES}
+        rows = zip(x.tolist(), self._frames(columns), self._leads(columns), self._values(columns), strict=True)
+        for row, (tokens, frame, lead, values) in enumerate(rows):
+            for segment, span, side in zip(frame.segments, frame.spans(), (lead, 1 - lead), strict=True):
+                if segment.is_written:
+                    text = self.vocabulary.decode(tokens[span], values, side, self.zeros[side])
+                    found[SIDES[side]][row] = text.strip()
+        return {**found, "label": columns["label"], "lead": np.array(self._leads(columns), np.int64)}
+
+    def files(self) -> Mapping[str, str]:
+        told = {"slots": self.vocabulary.slots, "zeros": self.zeros, "rooms": self.rooms, "names": self.names.forms}
+        return {"tokenizer.json": self.vocabulary.tokenizer.to_str(), "codec.json": json.dumps(told, indent=1)}
+
+    def describe(self, columns: Columns) -> np.ndarray:
+        """float32 (N, 256): which groups of characters the pair has."""
+        return describe_texts([f"{s} | {t}" for s, t in zip(columns["source"], columns["target"], strict=True)])
+
+    def lift(self, columns: Columns, row: int, lead: int) -> Lifted:
+        """The texts of a row with slots, as source and target; a text to be written is empty."""
+        texts = [columns[side][row] or "" for side in SIDES]
+        if "like" in columns and columns[SIDES[lead]][row] is None:
+            texts[lead] = columns["like"][row]
+        return lift(texts, self.vocabulary.slots, lead, self.names)
+
+    def _leads(self, columns: Columns) -> list[int]:
+        found: list[int] = columns["lead"].tolist() if "lead" in columns else [0] * count_rows(columns)
+        return found
+
+    def _values(self, columns: Columns) -> Iterator[tuple[Value, ...]]:
+        for row, lead in enumerate(self._leads(columns)):
+            given = columns["values"][row] if "values" in columns else None
+            yield self.lift(columns, row, lead).values if given is None else given
+
+    def _frames(self, columns: Columns) -> Iterator[Frame]:
+        labels = columns["label"].tolist()
+        for row, (lead, values) in enumerate(zip(self._leads(columns), self._values(columns), strict=True)):
+            texts = self.lift(columns, row, lead).texts
+            tokens = close(self.vocabulary.encode(texts[lead]))
+            prefix = tuple(Told(FIRST + place, code_value(value)) for place, value in enumerate(values))
+            leading = self._leading(columns, row, lead, tokens)
+            room, turn = self.rooms[lead][leading.room], int(leading.is_written)
+            following = Segment(room, (), turn)
+            if columns[SIDES[1 - lead]][row] is not None:
+                tokens = close(self.vocabulary.encode(texts[1 - lead]))
+                following = Segment(max(room, find_room(len(tokens) - 1)), tokens, turn)
+            yield Frame(prefix, (leading, following), 2 * labels[row] + lead)
+
+    def _leading(self, columns: Columns, row: int, lead: int, tokens: tuple[int, ...]) -> Segment:
+        room = find_room(len(tokens) - 1)
+        if columns[SIDES[lead]][row] is not None:
+            return Segment(room, tokens)
+        keep = float(columns["keep"][row]) if "keep" in columns else 0.0
+        if not keep:
+            return Segment(room)
+        dice = np.random.Generator(np.random.Philox(key=int(columns["dice"][row]))).random(len(tokens))
+        return Segment(room, tuple(token if u < keep else None for token, u in zip(tokens, dice, strict=True)))
+
+
+def fit_pair_codec(data: Data, names: Names, size: int, slots: int) -> PairCodec:
+    """Pieces and rooms from the training rows; `names` are lifted, at most `slots` values a row."""
+    train = data.train
+    pairs = list(zip(train["source"], train["target"], strict=True))
+    lifted = [[lift(pair, slots, lead, names).texts for lead in (0, 1)] for pair in pairs]
+    vocabulary = Vocabulary.fit((text for both in lifted for texts in both for text in texts), size, slots)
+    zeros = (find_zero([pair[0] for pair in pairs]), find_zero([pair[1] for pair in pairs]))
+    counts = np.array([[[len(vocabulary.encode(text)) for text in texts] for texts in both] for both in lifted])
+    rooms = (_fit_rooms(counts[:, 0, 0], counts[:, 0, 1]), _fit_rooms(counts[:, 1, 1], counts[:, 1, 0]))
+    codec = PairCodec(vocabulary, names, zeros, rooms, 0)
+    widest = max(int(codec.widths(codec.views(rows)).max()) for rows in (train, data.validation, data.heldout))
+    return PairCodec(vocabulary, names, zeros, rooms, widest)
+
+
+def _fit_rooms(leading: np.ndarray, following: np.ndarray) -> dict[int, int]:
+    """Leading room -> the room in which nearly all that follow such a side find place."""
+    room_of = np.array([find_room(int(count)) for count in leading])
+    found, least = {}, 0
+    for room in ROOMS:
+        counts = following[room_of == room]
+        if len(counts) >= FEW:
+            least = max(least, find_room(int(np.quantile(counts, FITTING))))
+        elif len(counts):
+            least = max(least, find_room(int(counts.max())))
+        found[room] = least or room
+    return found

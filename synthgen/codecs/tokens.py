@@ -1,0 +1,118 @@
+"""Rows of texts as token numbers: what every task of texts shares.
+
+A row is a prefix that is always seen, then segments that are written one after the other, each in a room of its own
+that END and PAD fill up. Rows of about the same width go through the net together. Knows tokens, not what they say.
+
+    frames = [Frame((Told(slot, value),), (Segment(8, (21, 35, END)), Segment(8)), label=0)]
+    packed = pack(frames)
+    packed.x, packed.condition["known"]         # int64 (B, L)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.feature_extraction.text import HashingVectorizer
+
+from ..types import Condition
+from ..vocabulary import END, PAD
+
+STEP = 8  # widths of rows are multiples of it
+ROOMS = (4, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+DESCRIPTOR_SIZE = 256
+
+
+@dataclass(frozen=True)
+class Told:
+    """A token of the prefix, and the number it stands for as `code_value` gives it."""
+
+    token: int
+    value: int = 0
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A text in its room. A token of None is to be written; no tokens at all: everything is."""
+
+    room: int
+    tokens: tuple[int | None, ...] = ()  # with END
+    round: int = 0
+
+    @property
+    def is_written(self) -> bool:
+        return not self.tokens or None in self.tokens
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A row as the net sees it."""
+
+    prefix: tuple[Told, ...]
+    segments: tuple[Segment, ...]
+    label: int
+
+    @property
+    def width(self) -> int:
+        total = len(self.prefix) + sum(segment.room for segment in self.segments)
+        return -(-total // STEP) * STEP
+
+    def spans(self) -> list[slice]:
+        """Where each segment stands."""
+        found, start = [], len(self.prefix)
+        for segment in self.segments:
+            found.append(slice(start, start + segment.room))
+            start += segment.room
+        return found
+
+
+@dataclass(frozen=True)
+class Packed:
+    x: torch.Tensor  # int64 (B, L); PAD where a token is to be written
+    condition: Condition
+
+
+def pack(frames: Sequence[Frame], width: int | None = None) -> Packed:
+    """The rows' tokens, int64 (B, L), and the condition: segment, offset, value, known and round (B, L), label (B,)."""
+    length = width or max((frame.width for frame in frames), default=STEP)
+    shape = (len(frames), length)
+    x, value, offset, turn = (np.zeros(shape, np.int64) for _ in range(4))
+    segment, known = np.full(shape, -1, np.int64), np.full(shape, PAD, np.int64)
+    for row, frame in enumerate(frames):
+        count = len(frame.prefix)
+        x[row, :count] = known[row, :count] = [told.token for told in frame.prefix]
+        value[row, :count] = [told.value for told in frame.prefix]
+        offset[row, :count] = np.arange(count)
+        for number, (part, span) in enumerate(zip(frame.segments, frame.spans(), strict=True)):
+            segment[row, span], offset[row, span], turn[row, span] = number, np.arange(part.room), part.round
+            told = [-1 if token is None else token for token in part.tokens]
+            known[row, span] = -1 if not told else PAD
+            known[row, span.start : span.start + len(told)] = told
+            x[row, span] = np.where(known[row, span] < 0, PAD, known[row, span])
+    arrays = {"segment": segment, "offset": offset, "value": value, "known": known, "round": turn}
+    condition = {name: torch.from_numpy(values) for name, values in arrays.items()}
+    condition["label"] = torch.tensor([frame.label for frame in frames], dtype=torch.int64)
+    return Packed(torch.from_numpy(x), condition)
+
+
+def find_room(tokens: int) -> int:
+    """The least room for so many tokens and END. A ValueError beyond 511 tokens."""
+    for room in ROOMS:
+        if tokens < room:
+            return room
+    raise ValueError(f"{tokens} tokens are more than a room of {ROOMS[-1]} holds")
+
+
+def close(tokens: Sequence[int]) -> tuple[int, ...]:
+    return (*tokens, END)
+
+
+def describe_texts(texts: Sequence[str]) -> np.ndarray:
+    """float32 (N, 256): hashed counts of one to four characters, of unit length; equal texts are exactly equal."""
+    hashing = HashingVectorizer(
+        analyzer="char", ngram_range=(1, 4), n_features=DESCRIPTOR_SIZE, lowercase=False, dtype=np.float32
+    )
+    found: np.ndarray = hashing.transform(texts).toarray()
+    return found

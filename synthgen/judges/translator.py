@@ -1,0 +1,148 @@
+"""A judge of pairs of texts: does the target, translated back by an independent model, say what the source says?
+
+Two small translators from target to source, each trained on half of the real training rows; never on validation or
+held-out rows. A round trip alone does not prove that names and numbers are right: checks ask for those. Knows nothing
+of the generator, nor of where the bar is.
+
+    judge = fit_translation_judge(data, seed=0, folder=Path("runs/x/judges"))
+    judge.examine(rows).agreement       # (N,): chrF of the round trip in [0, 1]
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sacrebleu.metrics import CHRF
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from ..hardware import cores
+from ..networks.autoregressive import AutoregressiveText
+from ..networks.translation import Translator, describe_translator, fit_pieces, fit_translator
+from ..storage import digest_bytes, write_whole
+from ..types import Columns, Data, Opinion, count_rows, take_rows, thin_rows
+from ..vocabulary import Vocabulary
+from .ensemble import FOLDS, split_folds
+
+VERSION = 1  # of the model and its training: whoever changes them raises it
+MOST_ROWS = 16_000  # that the translators learn from
+REFERENCE_ROWS = 4_000  # real rows that tell what a usual round trip is
+BATCH = 64
+FEWEST_STEPS, LEAST_STEPS, MOST_STEPS, PASSES = 30, 300, 500, 6  # the fewest for a handful of rows
+
+
+class TranslationJudge:
+    """`reference` (n,) belongs to the training rows `reference_rows`."""
+
+    def __init__(self, translators: Sequence[Translator], reference: np.ndarray, rows: np.ndarray, mark: str):
+        self.translators, self.reference, self.reference_rows, self.mark = tuple(translators), reference, rows, mark
+
+    def examine(self, columns: Columns) -> Opinion:
+        """Columns source and target. A row's opinion does not depend on the other rows."""
+        sources, targets = columns["source"].tolist(), columns["target"].tolist()
+        agreement = sum((compare(t.translate(targets), sources) for t in self.translators), np.zeros(1, np.float32))
+        agreement = agreement / np.float32(len(self.translators))
+        return Opinion(self.translators[0].represent(targets, sources), agreement)
+
+    def save(self, folder: Any) -> None:
+        """judge.safetensors, then judge.json with its digest."""
+        tensors = {
+            f"{number}.{name}": value.contiguous()
+            for number, translator in enumerate(self.translators)
+            for name, value in translator.net.state_dict().items()
+        }
+        tensors["reference"] = torch.from_numpy(self.reference)
+        tensors["reference_rows"] = torch.from_numpy(self.reference_rows)
+        weights = save_tensors(tensors)
+        first = self.translators[0]
+        described = {
+            "fingerprint": self.mark, "weights_sha256": digest_bytes(weights), "slots": first.vocabulary.slots,
+            "zero": first.zero, "length": first.net.shape.length - 1,
+            "longest": [translator.longest for translator in self.translators],
+            "tokenizer": first.vocabulary.tokenizer.to_str(),
+        }  # fmt: skip
+        write_whole(Path(folder) / "judge.safetensors", weights)
+        write_whole(Path(folder) / "judge.json", json.dumps(described, indent=1) + "\n")
+
+
+def fit_translation_judge(data: Data, seed: int, folder: Path | None) -> TranslationJudge:
+    """The judge of data.train: read from `folder` when it holds it unaltered, else fitted and saved there."""
+    mark = _fingerprint(data, seed)
+    found = _read(folder, mark) if folder is not None else None
+    if found is not None:
+        return found
+    train = data.train
+    rows = thin_rows({"row": np.arange(count_rows(train))}, MOST_ROWS)["row"]
+    folds = split_folds(train["label"][rows], seed)
+    vocabulary = fit_pieces([*train["source"][rows], *train["target"][rows]])
+    steps = choose_steps(len(rows))
+
+    def fit(fold: int) -> Translator:
+        kept = take_rows(train, rows[folds != fold])
+        sources, targets = kept["target"].tolist(), kept["source"].tolist()
+        return fit_translator(vocabulary, sources, targets, steps=steps, batch_size=BATCH, seed=seed + fold)
+
+    def ask(fold: int, translator: Translator) -> tuple[np.ndarray, np.ndarray]:
+        own = thin_rows({"row": rows[folds == fold]}, REFERENCE_ROWS // FOLDS)["row"]
+        kept = take_rows(train, own)
+        return own, compare(translator.translate(kept["target"].tolist()), kept["source"].tolist())
+
+    # a thread a fold, as many as there are cores: what each finds does not depend on the other
+    with ThreadPoolExecutor(min(cores(), FOLDS), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        translators = list(pool.map(fit, range(FOLDS)))
+        asked = list(pool.map(ask, range(FOLDS), translators))
+    reference_rows = np.concatenate([own for own, _ in asked])
+    reference = np.concatenate([found for _, found in asked])
+    judge = TranslationJudge(translators, reference, reference_rows, mark)
+    if folder is not None:
+        judge.save(folder)
+    return judge
+
+
+def choose_steps(rows: int) -> int:
+    """Six passes over half of the rows, but 300 to 500 steps; fewer for less than 900 rows."""
+    usual = min(max(PASSES * rows // (2 * BATCH), LEAST_STEPS), MOST_STEPS)
+    return max(FEWEST_STEPS, min(usual, rows // 3))
+
+
+def compare(found: Sequence[str], wanted: Sequence[str]) -> np.ndarray:
+    """chrF (Popović 2015) of each text with the one wanted, in [0, 1], float32 (N,); equal texts have 1."""
+    metric = CHRF()
+    scores = [
+        100.0 if one == other else metric.sentence_score(one, [other]).score
+        for one, other in zip(found, wanted, strict=True)
+    ]
+    return np.array(scores, np.float32) / 100
+
+
+def _fingerprint(data: Data, seed: int) -> str:
+    head = json.dumps({"version": VERSION, "seed": seed, "classes": data.classes})
+    rows = json.dumps([data.train[name].tolist() for name in ("source", "target", "label")])
+    return hashlib.sha256((head + rows).encode()).hexdigest()
+
+
+def _read(folder: Path, mark: str) -> TranslationJudge | None:
+    """The judge in `folder`; None if there is none, or one of other data, or one that was altered."""
+    try:
+        described = json.loads((folder / "judge.json").read_text())
+        weights = (folder / "judge.safetensors").read_bytes()
+        if described["fingerprint"] != mark or described["weights_sha256"] != digest_bytes(weights):
+            return None
+        tensors = load_tensors(weights)
+        vocabulary = Vocabulary.read(described["tokenizer"], described["slots"], ())
+        translators = []
+        for number, longest in enumerate(described["longest"]):
+            net = AutoregressiveText(describe_translator(vocabulary, described["length"]))
+            start = f"{number}."
+            net.load_state_dict({n.removeprefix(start): v for n, v in tensors.items() if n.startswith(start)})
+            translators.append(Translator(vocabulary, net.eval(), described["zero"], longest))
+        return TranslationJudge(translators, tensors["reference"].numpy(), tensors["reference_rows"].numpy(), mark)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError):
+        return None
