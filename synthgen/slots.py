@@ -71,6 +71,10 @@ class Names:
             begin.append({character: tuple(found) for character, found in by.items()})
         return Names(kept, tuple(begin))
 
+    def turn(self) -> Names:
+        """The same with the two sides exchanged."""
+        return Names.of(form[::-1] for form in self.forms)
+
     def find(self, text: str, side: int) -> Iterator[Found]:
         place, begin = 0, self.begin[side] if self.begin else {}
         while place < len(text):

@@ -35,7 +35,7 @@ VERSION = 1  # of the model and its training: whoever changes them raises it
 MOST_ROWS = 16_000  # that the translators learn from
 REFERENCE_ROWS = 4_000  # real rows that tell what a usual round trip is
 BATCH = 64
-FEWEST_STEPS, LEAST_STEPS, MOST_STEPS, PASSES = 30, 300, 500, 6  # the fewest for a handful of rows
+FEWEST_STEPS, LEAST_STEPS, MOST_STEPS, PASSES = 30, 250, 500, 4  # the fewest for a handful of rows
 
 
 class TranslationJudge:
@@ -75,19 +75,20 @@ class TranslationJudge:
 def fit_translation_judge(data: Data, seed: int, folder: Path | None) -> TranslationJudge:
     """The judge of data.train: read from `folder` when it holds it unaltered, else fitted and saved there."""
     mark = _fingerprint(data, seed)
-    found = _read(folder, mark) if folder is not None else None
+    found = _read(folder, mark, data) if folder is not None else None
     if found is not None:
         return found
     train = data.train
     rows = thin_rows({"row": np.arange(count_rows(train))}, MOST_ROWS)["row"]
     folds = split_folds(train["label"][rows], seed)
-    vocabulary = fit_pieces([*train["source"][rows], *train["target"][rows]])
+    names = data.details["names"].turn() if "names" in data.details else None
+    vocabulary = fit_pieces(train["target"][rows].tolist(), train["source"][rows].tolist(), names)
     steps = choose_steps(len(rows))
 
     def fit(fold: int) -> Translator:
         kept = take_rows(train, rows[folds != fold])
         sources, targets = kept["target"].tolist(), kept["source"].tolist()
-        return fit_translator(vocabulary, sources, targets, steps=steps, batch_size=BATCH, seed=seed + fold)
+        return fit_translator(vocabulary, sources, targets, steps=steps, batch_size=BATCH, seed=seed + fold, names=names)
 
     def ask(fold: int, translator: Translator) -> tuple[np.ndarray, np.ndarray]:
         own = thin_rows({"row": rows[folds == fold]}, REFERENCE_ROWS // FOLDS)["row"]
@@ -107,7 +108,7 @@ def fit_translation_judge(data: Data, seed: int, folder: Path | None) -> Transla
 
 
 def choose_steps(rows: int) -> int:
-    """Six passes over half of the rows, but 300 to 500 steps; fewer for less than 900 rows."""
+    """Four passes over half of the rows, but 250 to 500 steps; fewer for less than 750 rows."""
     usual = min(max(PASSES * rows // (2 * BATCH), LEAST_STEPS), MOST_STEPS)
     return max(FEWEST_STEPS, min(usual, rows // 3))
 
@@ -124,11 +125,12 @@ def compare(found: Sequence[str], wanted: Sequence[str]) -> np.ndarray:
 
 def _fingerprint(data: Data, seed: int) -> str:
     head = json.dumps({"version": VERSION, "seed": seed, "classes": data.classes})
-    rows = json.dumps([data.train[name].tolist() for name in ("source", "target", "label")])
+    columns = [data.train[name].tolist() for name in ("source", "target", "label")]
+    rows = json.dumps([*columns, data.details["names"].forms if "names" in data.details else None])
     return hashlib.sha256((head + rows).encode()).hexdigest()
 
 
-def _read(folder: Path, mark: str) -> TranslationJudge | None:
+def _read(folder: Path, mark: str, data: Data) -> TranslationJudge | None:
     """The judge in `folder`; None if there is none, or one of other data, or one that was altered."""
     try:
         described = json.loads((folder / "judge.json").read_text())
@@ -138,11 +140,12 @@ def _read(folder: Path, mark: str) -> TranslationJudge | None:
         tensors = load_tensors(weights)
         vocabulary = Vocabulary.read(described["tokenizer"], described["slots"], ())
         translators = []
+        names = data.details["names"].turn() if "names" in data.details else None
         for number, longest in enumerate(described["longest"]):
             net = AutoregressiveText(describe_translator(vocabulary, described["length"]))
             start = f"{number}."
             net.load_state_dict({n.removeprefix(start): v for n, v in tensors.items() if n.startswith(start)})
-            translators.append(Translator(vocabulary, net.eval(), described["zero"], longest))
+            translators.append(Translator(vocabulary, net.eval(), described["zero"], longest, names))
         return TranslationJudge(translators, tensors["reference"].numpy(), tensors["reference_rows"].numpy(), mark)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError):
         return None

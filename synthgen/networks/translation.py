@@ -15,13 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..slots import SLOTS, VALUES, Value, code_value, find_zero, lift
+from ..slots import SLOTS, VALUES, Names, Value, code_value, find_zero, lift
 from ..types import group_by_width
 from ..vocabulary import END, FIRST, Vocabulary
 from .autoregressive import AutoregressiveText, Line, Shape, fit_lines, generate, pack_lines
 
 SLOT_SEGMENT, GIVEN, WRITTEN = 0, 1, 2
 PAIRS_AT_ONCE = 256
+WIDTH, DEPTH = 128, 2
 SPARE = 1.5  # a translation may have so many times the tokens of the longest one for its source's length
 
 
@@ -31,11 +32,12 @@ class Translator:
     net: AutoregressiveText
     zero: str  # of the digits of the other side
     longest: int  # tokens of a translation
+    names: Names | None = None  # whose forms on both sides are known
 
     @torch.inference_mode()
     def represent(self, sources: Sequence[str], targets: Sequence[str]) -> np.ndarray:
         """float32 (N, 128): mean hidden state over both texts of a pair."""
-        lines = pair_lines(self.vocabulary, sources, targets)
+        lines = pair_lines(self.vocabulary, sources, targets, self.names)
         found = np.empty((len(lines), self.net.shape.width), np.float32)
         widths = np.array([line.width for line in lines])
         for group in group_by_width(widths, len(lines)):
@@ -49,40 +51,46 @@ class Translator:
 
     def translate(self, sources: Sequence[str]) -> list[str]:
         """The likeliest token at each place, until the end."""
-        lifted = [lift((text,), SLOTS) for text in sources]
+        lifted = [lift((text, ""), SLOTS, 0, self.names) for text in sources]
         lines = [_line(self.vocabulary, one.texts[0], one.values) for one in lifted]
         found = generate(self.net, lines, first_written=WRITTEN, longest=self.longest)
         return [
-            self.vocabulary.decode(tokens, one.values, 0, self.zero).strip()
+            self.vocabulary.decode(tokens, one.values, 1, self.zero).strip()
             for tokens, one in zip(found, lifted, strict=True)
         ]
 
 
-def fit_pieces(texts: Sequence[str], size: int = 2000) -> Vocabulary:
-    """Pieces of texts, their numbers lifted out."""
-    return Vocabulary.fit((lift((text,), SLOTS).texts[0] for text in texts), size, SLOTS)
+def fit_pieces(
+    sources: Sequence[str], targets: Sequence[str], names: Names | None = None, size: int = 2000
+) -> Vocabulary:
+    """Pieces of both sides, their numbers and known names lifted out."""
+    lifted = (lift(pair, SLOTS, lead, names).texts for pair in zip(sources, targets, strict=True) for lead in (0, 1))
+    return Vocabulary.fit((text for texts in lifted for text in texts), size, SLOTS)
 
 
 def describe_translator(vocabulary: Vocabulary, longest: int) -> Shape:
-    return Shape(len(vocabulary), 3, length=longest + 1, width=128, depth=3, values=VALUES)
+    return Shape(len(vocabulary), 3, length=longest + 1, width=WIDTH, depth=DEPTH, values=VALUES)
 
 
 def fit_translator(
-    vocabulary: Vocabulary, sources: Sequence[str], targets: Sequence[str], *, steps: int, batch_size: int, seed: int
-) -> Translator:
+    vocabulary: Vocabulary, sources: Sequence[str], targets: Sequence[str], *, steps: int, batch_size: int, seed: int,
+    names: Names | None = None,
+) -> Translator:  # fmt: skip
     """Trained on the pairs; the same arguments and threads give the same model, bit for bit."""
-    lines = pair_lines(vocabulary, sources, targets)
+    lines = pair_lines(vocabulary, sources, targets, names)
     longest = max(max(len(line.seen), len(line.written)) for line in lines)
     shape = describe_translator(vocabulary, longest)
     net = fit_lines(lines, shape, first_written=WRITTEN, steps=steps, batch_size=batch_size, seed=seed)
     usual = int(np.quantile([len(line.written) for line in lines], 0.999))
-    return Translator(vocabulary, net, find_zero(targets), min(longest, int(SPARE * usual)))
+    return Translator(vocabulary, net, find_zero(targets), min(longest, int(SPARE * usual)), names)
 
 
-def pair_lines(vocabulary: Vocabulary, sources: Sequence[str], targets: Sequence[str]) -> list[Line]:
+def pair_lines(
+    vocabulary: Vocabulary, sources: Sequence[str], targets: Sequence[str], names: Names | None
+) -> list[Line]:
     lines = []
     for pair in zip(sources, targets, strict=True):
-        lifted = lift(pair, SLOTS)
+        lifted = lift(pair, SLOTS, 0, names)
         lines.append(_line(vocabulary, lifted.texts[0], lifted.values, lifted.texts[1]))
     return lines
 

@@ -52,10 +52,10 @@ def test_it_is_read_back_and_made_anew_for_other_data(fitted, monkeypatch):
     assert np.array_equal(read.reference, judge.reference)
     described = json.loads((folder / "judge.json").read_text())
     (folder / "judge.json").write_text(json.dumps({**described, "fingerprint": "0"}))
-    assert translator._read(folder, judge.mark) is None
+    assert translator._read(folder, judge.mark, make_data()) is None
     (folder / "judge.json").write_text(json.dumps(described))
     (folder / "judge.safetensors").write_bytes(b"damaged")
-    assert translator._read(folder, judge.mark) is None
+    assert translator._read(folder, judge.mark, make_data()) is None
 
 
 def test_chrf_is_one_for_equal_texts_and_less_for_others():
@@ -64,4 +64,4 @@ def test_chrf_is_one_for_equal_texts_and_less_for_others():
 
 
 def test_few_rows_take_few_steps():
-    assert [translator.choose_steps(rows) for rows in (10, 300, 3_000, 8_000, 100_000)] == [30, 100, 300, 375, 500]
+    assert [translator.choose_steps(rows) for rows in (10, 300, 3_000, 12_000, 100_000)] == [30, 100, 250, 375, 500]
