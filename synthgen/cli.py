@@ -78,7 +78,7 @@ def preview(
     changes: Changes = None,
     out: Out = None,
 ) -> None:
-    """A contact sheet (PNG; of texts where a font has them, else preview.txt) of a few rows beside real ones, and the rows (Parquet)."""
+    """A contact sheet (PNG; or preview.txt) of a few rows beside real ones, and the rows (Parquet)."""
     from .recipe import load
 
     loaded = load(recipe, changes)

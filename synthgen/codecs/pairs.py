@@ -19,7 +19,7 @@ import torch
 from ..diffusion.masked import Masking
 from ..slots import Lifted, Names, Value, code_value, find_zero, lift
 from ..types import Columns, Condition, Data, Process, count_rows
-from ..vocabulary import FIRST, MASK, Vocabulary
+from ..vocabulary import END, FIRST, MASK, PAD, Vocabulary
 from .tokens import ROOMS, Frame, Segment, Told, close, describe_texts, find_room, pack
 
 SIDES = ("source", "target")
@@ -48,7 +48,7 @@ class PairCodec:
 
     @property
     def process(self) -> Process:
-        return Masking(mask=MASK, forward=True)
+        return Masking(mask=MASK, forward=True, end=END, pad=PAD)
 
     def views(self, columns: Columns) -> Columns:
         """Every row twice: the source leads, the target leads."""

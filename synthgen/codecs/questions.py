@@ -20,7 +20,7 @@ from ..diffusion.masked import Masking
 from ..passages import KnownNames, find_window
 from ..slots import Value, code_value, lift
 from ..types import Columns, Condition, Data, Process, count_rows, take_rows
-from ..vocabulary import FIRST, MASK, Vocabulary
+from ..vocabulary import END, FIRST, MASK, PAD, Vocabulary
 from .tokens import Frame, Segment, Told, close, describe_texts, find_room, pack
 
 MARKS = ("answer", "/answer", "none")
@@ -48,7 +48,7 @@ class QuestionCodec:
 
     @property
     def process(self) -> Process:
-        return Masking(mask=MASK, forward=True)
+        return Masking(mask=MASK, forward=True, end=END, pad=PAD)
 
     def views(self, columns: Columns) -> Columns:
         """The rows that have an answer."""

@@ -33,7 +33,7 @@ from .noise import PROBED, row_generator
 
 LEAST = 0.05  # the square of the lowest rate: below it hardly anything is hidden, and the weight 1/t has no bound
 ALL_AT_ONCE = 0.1  # share of training rows in which all segments are hidden at one rate, for variations of real rows
-LATER = 0.35  # u^0.35: of two segments the second is shown three times of four; it has more to be learnt from
+LATER = 0.5  # √u: of two segments the second is shown seven times of ten; it has more to be learnt from
 SURE = 1e-9  # of a probability, so that logarithms are finite
 
 
@@ -43,6 +43,8 @@ class Masking:
 
     mask: int
     forward: bool = False  # segments are written in the order of their numbers alone
+    end: int | None = None  # the token that closes a segment: behind it stands nothing but `pad`
+    pad: int = 0
     choice: float = 1.0  # Gumbel noise on the order in which positions are written, at the first step; at the last 0
 
     def draw(self, x: torch.Tensor, condition: Condition, levels: Levels, generator: torch.Generator) -> Drawn:
@@ -67,9 +69,10 @@ class Masking:
         return hidden | (free & (place > turn) & ~at_once), hidden
 
     def probe(self, x: torch.Tensor, condition: Condition, seed: int, indices: Sequence[int]) -> Iterator[Drawn]:
-        """All segments hidden at five rates."""
+        """Hidden at five rates: all segments, or the last one that a row has where they are written in order."""
         u = torch.from_numpy(np.stack([row_generator(seed, int(i), "noise").random(x.shape[1]) for i in indices]))
-        free = condition["segment"] >= 0
+        segment = condition["segment"]
+        free = (segment >= 0) & (segment == segment.max(1, keepdim=True).values) if self.forward else segment >= 0
         for rate in PROBED:
             hidden = free & hide(u.to(x.device), torch.full((len(x), 1), rate, device=x.device), free)
             yield hidden, hidden
@@ -141,7 +144,7 @@ def write(
     bounds = [round(steps * k / rounds) for k in range(rounds + 1)]
     for k in range(rounds):
         mine = (known < 0) & (turn == k)
-        total, share = mine.sum(1), max(1, bounds[k + 1] - bounds[k])
+        share = max(1, bounds[k + 1] - bounds[k])
         for step in range(share):
             u, v = noise[:, min(bounds[k] + step, noise.shape[1] - 1)].unbind(1)
             open_ = mine & (x == mask)
@@ -152,10 +155,31 @@ def write(
             token, sure = choose_tokens(logits, u, temperature)
             fading = process.choice * (1 - (step + 1) / share)
             sure = sure.clamp(min=SURE).log() - fading * (-v.clamp(SURE, 1 - 1e-7).log()).log()
-            place = torch.argsort(torch.where(open_, sure, -torch.inf), dim=1, descending=True, stable=True).argsort(1)
-            left = open_.sum(1) - total * (share - step - 1) // share  # so many are written now
+            sure = put_peaks_first(torch.where(open_, sure, -torch.inf))
+            place = torch.argsort(sure, dim=1, descending=True, stable=True).argsort(1)
+            left = -(-open_.sum(1) // (share - step))  # so many are written now
             x = torch.where(open_ & (place < left[:, None]), token, x)
+            if process.end is not None:
+                x = torch.where(is_behind(x == process.end, condition["segment"]) & (x == mask) & mine, process.pad, x)
     return x
+
+
+def put_peaks_first(sure: torch.Tensor) -> torch.Tensor:
+    """Positions that are surer than both neighbours come before all others, so that neighbours, which depend on each
+    other most, are seldom written at once. sure: float (B, L), -inf where nothing is to be written."""
+    beside = F.max_pool1d(F.pad(sure, (1, 1), value=-torch.inf)[:, None], 3, 1)[:, 0]
+    span = torch.where(sure.isfinite(), sure, 0).abs().amax(1, keepdim=True) + 1
+    return torch.where(sure >= beside, sure, sure - 2 * span)
+
+
+def is_behind(end: torch.Tensor, segment: torch.Tensor) -> torch.Tensor:
+    """bool (B, L): the positions behind the first `end` (bool, B, L) of their segment (B, L)."""
+    found = torch.zeros_like(end)
+    for k in range(int(segment.max()) + 1):
+        inside = segment == k
+        count = (end & inside).cumsum(1)
+        found |= inside & (count - (end & inside).long() > 0)
+    return found
 
 
 def choose_tokens(logits: torch.Tensor, u: torch.Tensor, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:

@@ -36,8 +36,8 @@ class TranslationLearner:
         self.vocabulary = fit_pieces(data.train["source"].tolist(), data.train["target"].tolist(), self.names)
         size = count_parameters(AutoregressiveText(describe_translator(self.vocabulary, 64)))
         self.description = (
-            f"transformer from source to target, {size}, Muon and AdamW; numbers and known names through slots; augmented: a tenth of "
-            "the source's words left out (word dropout)"
+            f"transformer from source to target, {size}, Muon and AdamW; numbers and known names through slots; "
+            "augmented: a tenth of the source's words left out (word dropout)"
         )
 
     def measure(self, train: Columns, test: Columns, *, steps: int, batch_size: int, seed: int, augment: bool) -> Score:

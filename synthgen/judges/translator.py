@@ -88,7 +88,9 @@ def fit_translation_judge(data: Data, seed: int, folder: Path | None) -> Transla
     def fit(fold: int) -> Translator:
         kept = take_rows(train, rows[folds != fold])
         sources, targets = kept["target"].tolist(), kept["source"].tolist()
-        return fit_translator(vocabulary, sources, targets, steps=steps, batch_size=BATCH, seed=seed + fold, names=names)
+        return fit_translator(
+            vocabulary, sources, targets, steps=steps, batch_size=BATCH, seed=seed + fold, names=names
+        )
 
     def ask(fold: int, translator: Translator) -> tuple[np.ndarray, np.ndarray]:
         own = thin_rows({"row": rows[folds == fold]}, REFERENCE_ROWS // FOLDS)["row"]

@@ -42,15 +42,18 @@ class RowPipeline(DiffusionPipeline):  # type: ignore[misc]
 class MaskedPipeline(DiffusionPipeline):  # type: ignore[misc]
     """A denoiser of token numbers and its process; what the numbers spell stands in tokenizer.json beside it."""
 
-    def __init__(self, denoiser: ModelMixin, mask: int = 1, forward: bool = False) -> None:
+    def __init__(
+        self, denoiser: ModelMixin, mask: int = 1, forward: bool = False, end: int | None = None, pad: int = 0
+    ) -> None:
         super().__init__()
         self.register_modules(denoiser=denoiser)
-        self.register_to_config(mask=mask, forward=forward)
+        self.register_to_config(mask=mask, forward=forward, end=end, pad=pad)
 
     @torch.no_grad()
     def __call__(self, condition: Condition, num_inference_steps: int = 16, seed: int = 0) -> torch.Tensor:
         """Tokens int64 (B, L) for a condition with known, segment, offset and round (B, L), as `Masking` says."""
-        process, steps = Masking(self.config.mask, self.config.forward), SampleOptions(steps=num_inference_steps)
+        told = {name: self.config[name] for name in ("mask", "forward", "end", "pad")}
+        process, steps = Masking(**told), SampleOptions(steps=num_inference_steps)
         known = condition["known"]
         noise = process.draw_noise(seed, range(len(known)), (known.shape[1],), steps)
         return process.solve(self.denoiser, noise, condition, steps)
@@ -61,7 +64,7 @@ def save_pipeline(denoiser: ModelMixin, process: Process, folder: Path) -> None:
     scheduler = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=1.0)
     pipeline: DiffusionPipeline = RowPipeline(denoiser, scheduler)
     if isinstance(process, Masking):
-        pipeline = MaskedPipeline(denoiser, process.mask, process.forward)
+        pipeline = MaskedPipeline(denoiser, process.mask, process.forward, process.end, process.pad)
     pipeline.save_pretrained(str(folder), safe_serialization=True)
 
 

@@ -15,6 +15,8 @@ from synthgen.diffusion.masked import (
     choose_tokens,
     draw_rates,
     hide,
+    is_behind,
+    put_peaks_first,
     write,
 )
 from synthgen.sampling.options import SampleOptions
@@ -134,9 +136,9 @@ def test_training_shows_the_states_that_writing_goes_through():
 
 def test_rates_cover_their_range_and_something_is_always_hidden():
     rates = draw_rates(1000, torch.Generator().manual_seed(0)).sort().values
-    assert float(rates[0]) >= LEAST and torch.allclose(
-        rates, LEAST + (1 - LEAST) * torch.linspace(0, 1, 1000), atol=2e-3
-    )
+    squares = rates.square()
+    assert float(squares[0]) >= LEAST
+    assert torch.allclose(squares, LEAST + (1 - LEAST) * torch.linspace(0, 1, 1000), atol=2e-3)
     free = torch.tensor([[True, False, True], [False, False, False]])
     assert hide(torch.full((2, 3), 0.9), torch.full((2, 1), 0.05), free).sum(1).tolist() == [1, 0]
 
@@ -172,3 +174,34 @@ def test_guidance_moves_away_from_what_the_net_says_without_its_condition():
     x, sigma = torch.full((2, 3), MASK), torch.ones(2)
     plain, guided = guide(net, 1.0), guide(net, 2.0)
     assert guided(x, sigma, {}, None).softmax(-1)[0, 0, 0] > plain(x, sigma, {}, None).softmax(-1)[0, 0, 0]
+
+
+def test_in_order_the_loss_of_validation_is_of_what_follows():
+    segment = torch.tensor([[-1, 0, 0, 1, 1], [-1, 0, 0, 0, 0]])
+    for hidden, scored in Masking(MASK, forward=True).probe(torch.zeros(2, 5), {"segment": segment}, 0, [3, 4]):
+        assert torch.equal(hidden, scored) and not hidden[0, :3].any() and not hidden[1, 0]
+        assert hidden[0, 3:].any() and hidden[1, 1:].any()
+
+
+def test_surer_than_both_neighbours_comes_first():
+    sure = torch.tensor([[-1.0, -0.5, -0.6, -3.0, -2.0, -torch.inf]])
+    order = put_peaks_first(sure).argsort(1, descending=True)[0].tolist()
+    assert order[:2] == [1, 4] and order[2:4] == [2, 0] and order[-1] == 5
+
+
+def test_behind_an_end_stands_nothing_else():
+    end = torch.tensor([[False, True, False, False, False, True]])
+    segment = torch.tensor([[0, 0, 0, 1, 1, 1]])
+    assert is_behind(end, segment)[0].tolist() == [False, False, True, False, False, False]
+
+    def net(x, sigma, condition, keep=None):
+        logits = torch.zeros(*x.shape, 4)
+        logits[:, 1, 2] = 9.0  # an end at the second place is what it is surest of
+        return logits
+
+    steps, count = SampleOptions(steps=3, temperature=0), 1
+    process = Masking(MASK, end=2, pad=0)
+    known, segment = torch.full((count, 6), -1), torch.zeros(count, 6, dtype=torch.long)
+    noise = process.draw_noise(0, range(count), (6,), steps)
+    x = process.solve(net, noise, {"known": known, "segment": segment}, steps)
+    assert x[0, 1] == 2 and x[0, 2:].tolist() == [0, 0, 0, 0]

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
 from hashlib import blake2b
-from itertools import islice, permutations, product
+from itertools import islice, product
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ from .readings import find_dates, find_names, find_numbers, find_times, name_of,
 
 Facts = tuple[str, ...]
 MOST_TRIES = 20  # for each pair that is wanted: some families have few
-MOST_READINGS = 4_000  # of a text, before it counts as one that states nothing
+MOST_READINGS = 8_000  # of a text, before it counts as one that states nothing
 CURRENCIES = ("EUR", "USD", "GBP", "JPY", "CHF", "SEK", "PLN", "BRL", "INR", "CNY", "AUD", "CAD", "MXN", "TRY")
 UNITS = (
     "length-meter", "length-kilometer", "length-centimeter", "length-mile", "mass-kilogram", "mass-gram",
@@ -198,7 +198,7 @@ def read_amount_with(others: tuple[str, ...]) -> Callable[[str, str], Iterator[F
 def read_units(text: str, language: str) -> Iterator[Facts]:
     unwritten, written = find_numbers(text, language)[:2], find_numbers(text, language)[2:]
     for pair in product(written + unwritten, repeat=2) if len(written) < 2 else [written[:2]]:
-        for kinds in permutations(UNITS, 2):
+        for kinds in product(UNITS, repeat=2):
             yield pair[0], kinds[0], pair[1], kinds[1]
 
 
