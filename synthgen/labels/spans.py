@@ -31,6 +31,9 @@ MOST_PASSAGES = 5_000  # that spans are sought in, evenly spaced
 NUMBER = re.compile(r"[$€£]?\d+(?:[.,]\d+)*\s?%?")
 SWAPS = 40  # passages that are tried for a question without an answer
 SMOOTHING = 0.1
+GAP = "\ufdd0"  # where the answer was cut out of its sentence; no text has this character
+
+ANSWERED = ("context", "answer", "start", "label")
 
 Span = tuple[int, int, int]  # passage, start, end
 
@@ -64,8 +67,13 @@ class Kinds:
 
 
 def features_of(sentence: str, answer: str) -> set[str]:
-    """The words of the sentence in lower case, and what the answer looks like."""
-    words = {word.lower().rstrip(".") for word in WORD.findall(sentence) if not word[0].isupper() or len(word) < 4}
+    """The words of the sentence in lower case, those beside the answer, and what the answer looks like."""
+    before, _, after = sentence.partition(GAP)
+    beside = {f"before {word.lower()}" for word in before.split()[-1:]} | {
+        f"after {w.lower()}" for w in after.split()[:1]
+    }
+    found = [*WORD.findall(before), *WORD.findall(after)]
+    words = beside | {word.lower().rstrip(".") for word in found if not word[0].isupper() or len(word) < 4}
     form = re.sub(r"[a-z]+", "a", re.sub(r"[A-Z]+", "A", re.sub(r"\d+", "0", answer)))[:8]
     return {*words, f"form {form}", f"words {min(4, len(answer.split()))}", *(f"in {w}" for w in answer.split()[-1:])}
 
@@ -129,21 +137,25 @@ def build_spans(data: Data, options: SpanConditionOptions, seed: int, names: Kno
     passages = _passages(data)
     none = data.classes.index(UNANSWERABLE) if UNANSWERABLE in data.classes else -1
     train = thin_rows(data.train, 4 * MOST_PASSAGES)
-    taught, asked = [], set()
-    for context, answer, start, label in zip(*(train[n] for n in ("context", "answer", "start", "label")), strict=True):
-        if start >= 0:
-            taught.append((_sentence(context, int(start), len(answer)), answer, int(label)))
-            asked.add((context, int(start)))
-    kinds = Kinds.fit(taught, len(data.classes))
-    answers = _by_first_word(answer for _, answer, _ in taught)
+    rows = [
+        (context, answer, int(start), int(label))
+        for context, answer, start, label in zip(*(train[n] for n in ANSWERED), strict=True)
+        if start >= 0
+    ]
+    asked = {(context, start) for context, _, start, _ in rows}
+    answers = _by_first_word(answer for _, answer, _, _ in rows)
+    taught = [(_sentence(context, start, len(answer)), answer, label) for context, answer, start, label in rows]
+    taught += _others(rows, answers, names, len(data.classes))
+    kinds = Kinds.fit(taught, len(data.classes) + 1)
     found: list[list[Span]] = [[] for _ in data.classes]
     for place, (_, text) in enumerate(passages):
         for start, end in find_spans(text, answers, names):
             if not options.position[0] <= start / max(1, len(text)) <= options.position[1] or (text, start) in asked:
                 continue
             chances = kinds.tell(_sentence(text, start, end - start), text[start:end])
-            if chances.max() >= options.sure:
-                found[int(chances.argmax())].append((place, start, end))
+            kind = int(chances.argmax())
+            if kind < len(data.classes) and chances[kind] >= options.sure:
+                found[kind].append((place, start, end))
     return Spans(ClassMix(_weights(data, options, found, none), seed), seed, passages, names, found, none)
 
 
@@ -154,9 +166,23 @@ def _passages(data: Data) -> list[tuple[str, str]]:
     return distinct[:: 1 + len(distinct) // MOST_PASSAGES]
 
 
+def _others(
+    rows: list[tuple[str, str, int, int]], answers: dict[str, list[str]], names: KnownNames, label: int
+) -> list[tuple[str, str, int]]:
+    """The other spans in the sentences of real answers: what they say there is no answer to such a question."""
+    found = []
+    for context, answer, start, _ in rows:
+        first, last = next((s for s in split_sentences(context) if start < s[1]), (0, len(context)))
+        sentence, own = context[first:last], (start - first, start - first + len(answer))
+        for a, b in find_spans(sentence, answers, names):
+            if b <= own[0] or a >= own[1]:
+                found.append((f"{sentence[:a]}{GAP}{sentence[b:]}", sentence[a:b], label))
+    return found
+
+
 def _sentence(text: str, start: int, length: int) -> str:
     first, last = next((s for s in split_sentences(text) if start < s[1]), (0, len(text)))
-    return f"{text[first:start]} {text[start + length : max(last, start + length)]}"
+    return f"{text[first:start]}{GAP}{text[start + length : max(last, start + length)]}"
 
 
 def _by_first_word(answers: Iterator[str]) -> dict[str, list[str]]:
