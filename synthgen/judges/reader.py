@@ -115,8 +115,9 @@ class ReaderJudge:
         write_whole(Path(folder) / "judge.json", json.dumps(described, indent=1) + "\n")
 
 
-def fit_reader_judge(data: Data, seed: int, folder: Path | None, *, steps: int = STEPS) -> ReaderJudge:
+def fit_reader_judge(data: Data, seed: int, folder: Path | None, *, steps: int | None = None) -> ReaderJudge:
     """The judge of data.train: read from `folder` when it holds it unaltered, else trained and saved there."""
+    steps = STEPS if steps is None else steps
     mark, swaps = fingerprint(data, seed, steps), Swaps(data.train, seed)
     found = read(folder, mark, swaps) if folder is not None else None
     if found is not None:
