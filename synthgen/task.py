@@ -43,21 +43,26 @@ class Task:
     load: Callable[[Any, int], Data]  # (source options, seed)
     codec: Callable[[Data, Any], Any]  # (data, model options) -> Codec
     network: Callable[[Data, Any, Any], Any]  # (data, codec, model options) -> Denoiser
-    augment: Callable[[Any, Condition, tuple[str, ...], Any], tuple[Any, Condition]]  # (x, condition, names, generator)
     labels: Callable[
         [Data, Any, int, Path | None], LabelGenerator
     ]  # (data, condition options, seed, folder for its own model)
-    annotate: Callable[[Columns, Data], Columns]  # adds what follows from the row itself, such as connected regions
     fit_judge: Callable[[Data, int, Path | None], Judge]  # (data, seed, folder): read from the folder if it is there
     learner: Callable[[Data], Learner]
     features: Callable[[Data], Any]  # datasets.Features of a row, without provenance
     encode: Callable[[Columns, Data], dict[str, Any]]  # rows as the Features want them (images as PNG bytes)
     decode: Callable[[dict[str, list[Any]], Data], Columns]  # and back, for evaluation
     draw: Callable[[Columns, Data], list[Any]]  # one PIL picture or TextRow a row, as a person would want to see it
-    legend: Callable[[Data], list[tuple[str, tuple[int, int, int]]]]  # (class, colour) of the pictures; may be empty
     classes_of: Callable[
         [Columns, Data], Any
     ]  # bool (N, K): which classes a row holds, for per-class tables and quotas
+    augment: Callable[[Any, Condition, tuple[str, ...], Any], tuple[Any, Condition]] = (
+        lambda x, condition, names, generator: (x, condition)
+    )  # training rows, changed at random as `names` say
+    annotate: Callable[[Columns, Data], Columns] = lambda columns, data: columns
+    """Adds what follows from the row itself, such as connected regions."""
+    legend: Callable[[Data], list[tuple[str, tuple[int, int, int]]]] = (
+        lambda data: []
+    )  # (class, colour) of the pictures
     formats: Mapping[str, WriteFormat] = field(default_factory=dict)  # of `export.formats`, those it can be written in
     augmentations: tuple[str, ...] = ()  # of `train.augment`, those that `augment` knows
     checks: Callable[[Data], tuple[Check, ...]] | None = None  # (data): what each row by itself must pass

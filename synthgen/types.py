@@ -7,7 +7,7 @@ A set of rows is a `Columns`: one array a column, all of the same length.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -26,6 +26,14 @@ def count_rows(columns: Columns) -> int:
 def take_rows(columns: Columns, index: Any) -> Columns:
     """Rows `index` (integers, a slice or a boolean mask) of every column."""
     return {name: values[index] for name, values in columns.items()}
+
+
+def as_objects(values: Iterable[Any]) -> np.ndarray:
+    """An object array (N,) of whatever the values are; numpy itself would unfold tuples."""
+    listed = list(values)
+    found = np.empty(len(listed), object)
+    found[:] = listed
+    return found
 
 
 def thin_rows(columns: Columns, limit: int) -> Columns:

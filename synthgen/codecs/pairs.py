@@ -16,11 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..diffusion.masked import Masking
-from ..slots import Lifted, Names, Value, code_value, find_zero, lift
-from ..types import Columns, Condition, Data, Process, count_rows
-from ..vocabulary import END, FIRST, MASK, PAD, Vocabulary
-from .tokens import ROOMS, Frame, Segment, Told, close, describe_texts, find_room, pack
+from ..slots import Lifted, Names, code_value, find_zero, lift
+from ..types import Columns, Data, count_rows
+from ..vocabulary import FIRST, Vocabulary
+from .tokens import ROOMS, Frame, Segment, TokenCodec, Told, close, describe_texts, find_room
 
 SIDES = ("source", "target")
 FITTING = 0.99  # of the training rows with a leading side of that length: the other side's room holds them
@@ -28,7 +27,7 @@ FEW = 20  # rows: fewer tell nothing of the usual length
 
 
 @dataclass(frozen=True)
-class PairCodec:
+class PairCodec(TokenCodec):
     """Columns source, target and label; `lead` (0 or 1) where it is told, else the source leads.
 
     Conditions have in the place of a text that is to be written None, and for the leading side
@@ -42,36 +41,19 @@ class PairCodec:
     rooms: tuple[dict[int, int], dict[int, int]]  # by leading side: its room -> the other's
     longest: int  # tokens of a row
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (self.longest,)
-
-    @property
-    def process(self) -> Process:
-        return Masking(mask=MASK, forward=True, end=END, pad=PAD)
-
     def views(self, columns: Columns) -> Columns:
         """Every row twice: the source leads, the target leads."""
         twice = {name: np.concatenate([values, values]) for name, values in columns.items()}
         return {**twice, "lead": np.repeat([0, 1], count_rows(columns))}
 
-    def widths(self, columns: Columns) -> np.ndarray:
-        return np.array([frame.width for frame in self._frames(columns)], np.int64)
-
-    def encode(self, columns: Columns) -> torch.Tensor:
-        return pack(list(self._frames(columns))).x
-
-    def condition(self, columns: Columns) -> Condition:
-        return pack(list(self._frames(columns))).condition
-
     def decode(self, x: torch.Tensor, columns: Columns) -> Columns:
         """`columns` with both texts; what only conditions have is left out."""
         found = {side: columns[side].copy() for side in SIDES}
-        rows = zip(x.tolist(), self._frames(columns), self._leads(columns), self._values(columns), strict=True)
-        for row, (tokens, frame, lead, values) in enumerate(rows):
+        rows = zip(x.tolist(), self.frames(columns), self._leads(columns), strict=True)
+        for row, (tokens, frame, lead) in enumerate(rows):
             for segment, span, side in zip(frame.segments, frame.spans(), (lead, 1 - lead), strict=True):
                 if segment.is_written:
-                    text = self.vocabulary.decode(tokens[span], values, side, self.zeros[side])
+                    text = self.vocabulary.decode(tokens[span], frame.values, side, self.zeros[side])
                     found[SIDES[side]][row] = text.strip()
         return {**found, "label": columns["label"], "lead": np.array(self._leads(columns), np.int64)}
 
@@ -83,7 +65,7 @@ class PairCodec:
         """float32 (N, 256): which groups of characters the pair has."""
         return describe_texts([f"{s} | {t}" for s, t in zip(columns["source"], columns["target"], strict=True)])
 
-    def lift(self, columns: Columns, row: int, lead: int) -> Lifted:
+    def _lift(self, columns: Columns, row: int, lead: int) -> Lifted:
         """The texts of a row with slots, as source and target; a text to be written is empty."""
         texts = [columns[side][row] or "" for side in SIDES]
         if "like" in columns and columns[SIDES[lead]][row] is None:
@@ -94,15 +76,12 @@ class PairCodec:
         found: list[int] = columns["lead"].tolist() if "lead" in columns else [0] * count_rows(columns)
         return found
 
-    def _values(self, columns: Columns) -> Iterator[tuple[Value, ...]]:
-        for row, lead in enumerate(self._leads(columns)):
-            given = columns["values"][row] if "values" in columns else None
-            yield self.lift(columns, row, lead).values if given is None else given
-
-    def _frames(self, columns: Columns) -> Iterator[Frame]:
+    def frames(self, columns: Columns) -> Iterator[Frame]:
         labels = columns["label"].tolist()
-        for row, (lead, values) in enumerate(zip(self._leads(columns), self._values(columns), strict=True)):
-            texts = self.lift(columns, row, lead).texts
+        for row, lead in enumerate(self._leads(columns)):
+            lifted = self._lift(columns, row, lead)
+            texts, given = lifted.texts, columns["values"][row] if "values" in columns else None
+            values = lifted.values if given is None else given
             tokens = close(self.vocabulary.encode(texts[lead]))
             prefix = tuple(Told(FIRST + place, code_value(value)) for place, value in enumerate(values))
             leading = self._leading(columns, row, lead, tokens)
@@ -111,7 +90,7 @@ class PairCodec:
             if columns[SIDES[1 - lead]][row] is not None:
                 tokens = close(self.vocabulary.encode(texts[1 - lead]))
                 following = Segment(max(room, find_room(len(tokens) - 1)), tokens, turn)
-            yield Frame(prefix, (leading, following), 2 * labels[row] + lead)
+            yield Frame(prefix, (leading, following), 2 * labels[row] + lead, values)
 
     def _leading(self, columns: Columns, row: int, lead: int, tokens: tuple[int, ...]) -> Segment:
         room = find_room(len(tokens) - 1)

@@ -16,12 +16,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from ..diffusion.masked import Masking
 from ..passages import KnownNames, find_window
 from ..slots import Value, code_value, lift
-from ..types import Columns, Condition, Data, Process, count_rows, take_rows
-from ..vocabulary import END, FIRST, MASK, PAD, Vocabulary
-from .tokens import Frame, Segment, Told, close, describe_texts, find_room, pack
+from ..types import Columns, Data, count_rows, take_rows
+from ..vocabulary import FIRST, Vocabulary
+from .tokens import Frame, Segment, TokenCodec, Told, close, describe_texts, find_room
 
 MARKS = ("answer", "/answer", "none")
 PLACEHOLDER = "\ufdd0"  # stands for the answer while names are lifted; no text has it: no character is assigned there
@@ -30,7 +29,7 @@ FITTING = 0.995  # of the training questions find place in the room
 
 
 @dataclass(frozen=True)
-class QuestionCodec:
+class QuestionCodec(TokenCodec):
     """Columns context, question, answer, start, label. Conditions have None for the question, and may have
 
     about: (window, start of the answer in it, answer): the sentences that the question is written from, where they are
@@ -42,33 +41,16 @@ class QuestionCodec:
     room: int
     longest: int
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (self.longest,)
-
-    @property
-    def process(self) -> Process:
-        return Masking(mask=MASK, forward=True, end=END, pad=PAD)
-
     def views(self, columns: Columns) -> Columns:
         """The rows that have an answer."""
         return take_rows(columns, columns["start"] >= 0)
 
-    def widths(self, columns: Columns) -> np.ndarray:
-        return np.array([frame.width for frame, _ in self._frames(columns)], np.int64)
-
-    def encode(self, columns: Columns) -> torch.Tensor:
-        return pack([frame for frame, _ in self._frames(columns)]).x
-
-    def condition(self, columns: Columns) -> Condition:
-        return pack([frame for frame, _ in self._frames(columns)]).condition
-
     def decode(self, x: torch.Tensor, columns: Columns) -> Columns:
         """`columns` with the question."""
         question = columns["question"].copy()
-        for row, (tokens, (frame, values)) in enumerate(zip(x.tolist(), self._frames(columns), strict=True)):
+        for row, (tokens, frame) in enumerate(zip(x.tolist(), self.frames(columns), strict=True)):
             if frame.segments[0].is_written:
-                question[row] = self.vocabulary.decode(tokens[frame.spans()[0]], values).strip()
+                question[row] = self.vocabulary.decode(tokens[frame.spans()[0]], frame.values).strip()
         return {**columns, "question": question}
 
     def describe(self, columns: Columns) -> np.ndarray:
@@ -79,7 +61,7 @@ class QuestionCodec:
         told = {"slots": self.vocabulary.slots, "marks": MARKS, "room": self.room, "names": self.names.known}
         return {"tokenizer.json": self.vocabulary.tokenizer.to_str(), "codec.json": json.dumps(told, indent=1)}
 
-    def _frames(self, columns: Columns) -> Iterator[tuple[Frame, tuple[Value, ...]]]:
+    def frames(self, columns: Columns) -> Iterator[Frame]:
         for row in range(count_rows(columns)):
             window, start, answer = find_about(columns, row, self.names)
             texts, values = lift_row(window, start, answer, columns["question"][row] or "", self.names, self.vocabulary)
@@ -87,7 +69,7 @@ class QuestionCodec:
             if columns["question"][row] is not None:
                 tokens = close(self.vocabulary.encode(texts[1]))
                 question = Segment(max(self.room, find_room(len(tokens) - 1)), tokens)
-            yield Frame(self._prefix(texts[0], answer, values), (question,), 0), values
+            yield Frame(self._prefix(texts[0], answer, values), (question,), 0, values)
 
     def _prefix(self, window: str, answer: str, values: tuple[Value, ...]) -> tuple[Told, ...]:
         before, _, after = window.partition(PLACEHOLDER)

@@ -10,15 +10,18 @@ that END and PAD fill up. Rows of about the same width go through the net togeth
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from sklearn.feature_extraction.text import HashingVectorizer
 
-from ..types import Condition
-from ..vocabulary import END, PAD
+from ..diffusion.masked import Masking
+from ..slots import Value
+from ..types import Columns, Condition, Process
+from ..vocabulary import END, MASK, PAD, Vocabulary
 
 STEP = 8  # widths of rows are multiples of it
 ROOMS = (4, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
@@ -53,6 +56,7 @@ class Frame:
     prefix: tuple[Told, ...]
     segments: tuple[Segment, ...]
     label: int
+    values: tuple[Value, ...] = ()  # what the slots stand for
 
     @property
     def width(self) -> int:
@@ -66,6 +70,35 @@ class Frame:
             found.append(slice(start, start + segment.room))
             start += segment.room
         return found
+
+
+class TokenCodec(ABC):
+    """What codecs of texts share: they say how each row looks as a frame, and the rest follows."""
+
+    vocabulary: Vocabulary
+    longest: int  # tokens of a row
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.longest,)
+
+    @property
+    def process(self) -> Process:
+        return Masking(mask=MASK, forward=True, end=END, pad=PAD)
+
+    @abstractmethod
+    def frames(self, columns: Columns) -> Iterator[Frame]:
+        """Every row as the net sees it."""
+
+    def widths(self, columns: Columns) -> np.ndarray:
+        return np.array([frame.width for frame in self.frames(columns)], np.int64)
+
+    def encode(self, columns: Columns) -> torch.Tensor:
+        """int64 (B, the widest of these rows)."""
+        return pack(list(self.frames(columns))).x
+
+    def condition(self, columns: Columns) -> Condition:
+        return pack(list(self.frames(columns))).condition
 
 
 @dataclass(frozen=True)

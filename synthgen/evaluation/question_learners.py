@@ -4,7 +4,7 @@ It knows rows and a seed, not where the rows come from; the same rows, seed and 
 bit. Questions about the wrong thing teach it to answer wrongly: on passages with distractors of the same type they are
 worth less than nothing.
 
-    learner = build_question_learner(data)
+    learner = QuestionLearner(data)
     learner.measure(data.train, data.heldout, steps=200, batch_size=32, seed=0, augment=False).value
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 from ..diffusion.noise import row_generator
 from ..networks.reader import Found, ReaderNet, fit_reader, prepare
 from ..networks.reader_words import bare_words, overlap
-from ..types import Columns, Data, Learner, Score
+from ..types import Columns, Data, Score
 from .learners import count_parameters
 
 COPIES = 2  # of each row beside itself, varied, for the baseline
@@ -26,11 +26,6 @@ DROPPED = 0.15  # share of a question's words
 SENTENCE_END = re.compile(r"(?<=[.!?…])\s+")
 
 Row = tuple[str, str, str, int]  # question, context, answer, start
-
-
-def build_question_learner(data: Data) -> Learner:
-    """The reader for rows of any source."""
-    return QuestionLearner(data)
 
 
 class QuestionLearner:

@@ -11,7 +11,6 @@ of them.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +19,7 @@ import numpy as np
 from ..diffusion.noise import row_generator
 from ..errors import UserError
 from ..slots import Names, Value, lift
-from ..types import Columns, Data
+from ..types import Columns, Data, as_objects
 from .class_mix import ClassMix, named_weights
 from .pair_options import PairConditionOptions
 
@@ -97,13 +96,6 @@ class Pairs:
             "label": np.array([label for _, label in chosen], np.int64),
             "lead": np.full(len(indices), side), SIDES[side]: texts, SIDES[1 - side]: nothing,
         }  # fmt: skip
-
-
-def as_objects(values: Sequence[object]) -> np.ndarray:
-    """An object array (N,) of whatever the values are; numpy would unfold tuples."""
-    found = np.empty(len(values), object)
-    found[:] = values
-    return found
 
 
 def _place(seed: int, index: int, count: int) -> int:

@@ -21,9 +21,8 @@ from ..diffusion.noise import row_generator
 from ..errors import UserError
 from ..passages import WORD, KnownNames, find_window, split_sentences
 from ..slots import stands_alone
-from ..types import Columns, Data, thin_rows
+from ..types import Columns, Data, as_objects, thin_rows
 from .class_mix import ClassMix, named_weights
-from .pairs import as_objects
 from .span_options import SpanConditionOptions
 
 UNANSWERABLE = "unanswerable"

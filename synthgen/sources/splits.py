@@ -62,7 +62,7 @@ def split_rows(
     own_validation = "validation" in part
     notes += _drop_copies(part, digests, "heldout", ("train", "validation"))
     if images is not None:
-        notes += _keep(part, strata, images, seeded(seed, IMAGES_STREAM), "images")
+        notes += keep_rows(part, strata, images, seeded(seed, IMAGES_STREAM), "images")
     if own_validation:
         said.append("validation is the source's own")
     else:
@@ -71,7 +71,7 @@ def split_rows(
         said.append(f"validation is {options.validation:.0%} of the other rows ({VALIDATION_ROWS} at most), likewise")
     notes += _drop_copies(part, digests, "validation", ("train",))
     if rows is not None:
-        notes += _keep(part, strata, rows, seeded(seed, ROWS_STREAM), "rows")
+        notes += keep_rows(part, strata, rows, seeded(seed, ROWS_STREAM), "rows")
     _refuse_empty(part)
     return Split(part, "; ".join(said), tuple(notes))
 
@@ -88,6 +88,20 @@ def choose_rows(strata: np.ndarray, count: int, generator: np.random.Generator, 
         rows = np.flatnonzero(numbers == number)
         chosen[generator.permutation(rows)[:quota]] = True
     return chosen
+
+
+def keep_rows(
+    part: np.ndarray, strata: np.ndarray, count: int, generator: np.random.Generator, field: str
+) -> list[str]:
+    """Leave only `count` train rows, chosen by class; the others are not used. Notes; a UserError for too few."""
+    train = np.flatnonzero(part == "train")
+    if count >= len(train):
+        return []
+    classes = len(np.unique(strata[train]))
+    if count < classes:
+        raise UserError(f"source.{field}: {count} is fewer than the {classes} classes; ask for at least {classes}")
+    part[train[~choose_rows(strata[train], count, generator, leave=0)]] = ""
+    return [f"{count} of {len(train)} {field} are used (source.{field}), chosen by class"]
 
 
 def share_out(limits: np.ndarray, count: int) -> np.ndarray:
@@ -114,18 +128,6 @@ def _carve(part: np.ndarray, strata: np.ndarray, name: str, count: int, seed: in
     """Move `count` train rows to the part `name`; every stratum keeps one in train."""
     train = np.flatnonzero(part == "train")
     part[train[choose_rows(strata[train], max(count, 1), seeded(seed), leave=1)]] = name
-
-
-def _keep(part: np.ndarray, strata: np.ndarray, count: int, generator: np.random.Generator, field: str) -> list[str]:
-    """Leave only `count` train rows; the others are not used."""
-    train = np.flatnonzero(part == "train")
-    if count >= len(train):
-        return []
-    classes = len(np.unique(strata[train]))
-    if count < classes:
-        raise UserError(f"source.{field}: {count} is fewer than the {classes} classes; ask for at least {classes}")
-    part[train[~choose_rows(strata[train], count, generator, leave=0)]] = ""
-    return [f"{count} of {len(train)} {field} are used (source.{field}), chosen by class"]
 
 
 def _drop_copies(part: np.ndarray, digests: Sequence[bytes], name: str, others: Sequence[str]) -> list[str]:

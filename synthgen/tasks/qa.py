@@ -11,16 +11,14 @@ from typing import Any
 
 import datasets
 import numpy as np
-import torch
 
 from ..codecs.questions import QuestionCodec, fit_question_codec
-from ..evaluation.question_learners import build_question_learner
+from ..evaluation.question_learners import QuestionLearner
 from ..evaluation.question_measures import MEANINGS, Right, compare_questions, probe_questions
 from ..evaluation.text_rows import TextRow
 from ..gates.question_checks import fit_question_checks
 from ..judges.reader import fit_reader_judge
 from ..labels.class_mix import label_classes
-from ..labels.pairs import as_objects
 from ..labels.span_options import SpanConditionOptions
 from ..labels.spans import Spans, build_spans
 from ..networks.language import TextDenoiser, TextOptions
@@ -30,7 +28,7 @@ from ..sources import QuestionSourceOptions, describe_questions, load_questions
 from ..sources.text.facts import facts_of, territory_names
 from ..sources.text.territories import read_question
 from ..task import Task
-from ..types import Columns, Condition, Data, LabelGenerator
+from ..types import Columns, Data, LabelGenerator, as_objects
 
 
 def load_with_names(options: QuestionSourceOptions, seed: int) -> Data:
@@ -49,12 +47,6 @@ def build_network(data: Data, codec: QuestionCodec, options: TextOptions) -> Tex
         vocabulary=len(codec.vocabulary), segments=1, length=codec.longest, width=options.width, depth=options.depth,
         values=VALUES,
     )  # fmt: skip
-
-
-def keep_rows(
-    x: torch.Tensor, condition: Condition, names: tuple[str, ...], generator: torch.Generator
-) -> tuple[torch.Tensor, Condition]:
-    return x, condition
 
 
 def build_labels(data: Data, options: SpanConditionOptions, seed: int, folder: Path | None) -> Spans:
@@ -152,16 +144,13 @@ TASK = Task(
     load=load_with_names,
     codec=build_codec,
     network=build_network,
-    augment=keep_rows,
     labels=build_labels,
-    annotate=lambda columns, data: columns,
     fit_judge=fit_reader_judge,
-    learner=build_question_learner,
+    learner=QuestionLearner,
     features=describe_features,
     encode=encode_rows,
     decode=decode_rows,
     draw=draw_rows,
-    legend=lambda data: [],
     classes_of=label_classes,
     checks=fit_question_checks,
     compare=compare_rows,

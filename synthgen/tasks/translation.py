@@ -11,7 +11,6 @@ from typing import Any
 
 import datasets
 import numpy as np
-import torch
 
 from ..codecs.pairs import PairCodec, fit_pair_codec
 from ..evaluation.pair_measures import MEANINGS, Right, compare_pairs, probe_pairs
@@ -21,13 +20,13 @@ from ..gates.pair_checks import fit_pair_checks
 from ..judges.translator import fit_translation_judge
 from ..labels.class_mix import label_classes
 from ..labels.pair_options import PairConditionOptions
-from ..labels.pairs import Pairs, as_objects, build_pairs
+from ..labels.pairs import Pairs, build_pairs
 from ..networks.language import TextDenoiser, TextOptions
 from ..slots import SLOTS, VALUES, Names, find_shared
 from ..sources import PairSourceOptions, describe_pairs, load_pairs
 from ..sources.text.phrases import is_translation
 from ..task import Task
-from ..types import Columns, Condition, Data, LabelGenerator
+from ..types import Columns, Data, LabelGenerator, as_objects
 
 
 def load_with_names(options: PairSourceOptions, seed: int) -> Data:
@@ -49,12 +48,6 @@ def build_network(data: Data, codec: PairCodec, options: TextOptions) -> TextDen
         vocabulary=len(codec.vocabulary), segments=2, length=codec.longest, width=options.width, depth=options.depth,
         classes=2 * len(data.classes), values=VALUES,
     )  # fmt: skip
-
-
-def keep_rows(
-    x: torch.Tensor, condition: Condition, names: tuple[str, ...], generator: torch.Generator
-) -> tuple[torch.Tensor, Condition]:
-    return x, condition
 
 
 def build_labels(data: Data, options: PairConditionOptions, seed: int, folder: Path | None) -> Pairs:
@@ -127,7 +120,6 @@ TASK = Task(
     load=load_with_names,
     codec=build_codec,
     network=build_network,
-    augment=keep_rows,
     labels=build_labels,
     annotate=lambda columns, data: {"lead": np.zeros(len(columns["label"]), np.int64), **columns},
     fit_judge=fit_translation_judge,
@@ -136,7 +128,6 @@ TASK = Task(
     encode=encode_rows,
     decode=decode_rows,
     draw=draw_rows,
-    legend=lambda data: [],
     classes_of=label_classes,
     checks=fit_pair_checks,
     compare=compare_rows,

@@ -6,9 +6,8 @@ import torch
 
 from synthgen.codecs.pairs import fit_pair_codec
 from synthgen.codecs.tokens import ROOMS, Frame, Segment, Told, describe_texts, find_room, pack
-from synthgen.labels.pairs import as_objects
 from synthgen.slots import NAME, Names, code_value
-from synthgen.types import Data, Origin, count_rows, take_rows
+from synthgen.types import Data, Origin, as_objects, count_rows, take_rows
 from synthgen.vocabulary import END, FIRST, PAD
 
 MONTHS = (("March", "März"), ("May", "Mai"), ("June", "Juni"))
@@ -39,7 +38,7 @@ def test_slots_stand_first_then_the_leading_side_then_the_other(codec):
     assert x[:3] == [FIRST, FIRST + 1, FIRST + 2]
     assert condition["segment"][0, :4].tolist() == [-1, -1, -1, 0] and condition["label"].tolist() == [1]
     assert condition["value"][0, :3].tolist() == [code_value("1"), code_value("1901"), NAME]
-    values = next(codec._values(rows))
+    values = next(codec.frames(rows)).values
     first, second = codec.vocabulary.decode(x[3:], values, side=1), condition["segment"][0] == 1
     assert first == rows["target"][0]
     assert codec.vocabulary.decode(codec.encode(rows)[0][second].tolist(), values, side=0) == rows["source"][0]

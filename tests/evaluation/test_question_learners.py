@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthgen.evaluation.question_learners import build_question_learner, vary
+from synthgen.evaluation.question_learners import QuestionLearner, vary
 from synthgen.sources.text.facts import list_facts
 from synthgen.sources.text.territories import Example, ask, draw_examples
 from synthgen.types import Columns, Data, Learner, Origin, take_rows
@@ -35,7 +35,7 @@ def draw(count: int, group: str) -> list[Example]:
 def learner() -> Learner:
     origin = Origin("made up", "CC0-1.0", "none", "by construction", "none")
     rows = stack(draw(2200, "train"))
-    return build_question_learner(Data(rows, rows, rows, CLASSES, origin))
+    return QuestionLearner(Data(rows, rows, rows, CLASSES, origin))
 
 
 def test_questions_about_the_wrong_territory_are_worth_far_less():

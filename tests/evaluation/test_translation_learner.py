@@ -6,8 +6,7 @@ import numpy as np
 
 from synthgen.evaluation.pair_measures import MEANINGS, compare_pairs, probe_pairs
 from synthgen.evaluation.translation_learner import TranslationLearner, score_chrf, vary_sources
-from synthgen.labels.pairs import as_objects
-from synthgen.types import Data, Origin, take_rows
+from synthgen.types import Data, Origin, as_objects, take_rows
 
 WORDS = {"days": "Tage", "cats": "Katzen", "hours": "Stunden", "dogs": "Hunde", "miles": "Meilen"}
 

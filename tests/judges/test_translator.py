@@ -7,8 +7,7 @@ import pytest
 
 from synthgen.judges import translator
 from synthgen.judges.translator import compare, fit_translation_judge
-from synthgen.labels.pairs import as_objects
-from synthgen.types import Data, Origin, take_rows
+from synthgen.types import Data, Origin, as_objects, take_rows
 
 WORDS = {"days": "Tage", "cats": "Katzen", "hours": "Stunden", "dogs": "Hunde", "miles": "Meilen"}
 

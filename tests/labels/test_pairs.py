@@ -5,9 +5,9 @@ import pytest
 
 from synthgen.errors import UserError
 from synthgen.labels.pair_options import PairConditionOptions
-from synthgen.labels.pairs import as_objects, build_pairs
+from synthgen.labels.pairs import build_pairs
 from synthgen.slots import Names
-from synthgen.types import Data, Origin
+from synthgen.types import Data, Origin, as_objects
 
 NAMES = Names.of([("Germany", "Deutschland"), ("Italy", "Italien"), ("Spain", "Spanien")])
 

@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
-from typing import Any
 
 import numpy as np
 
 from ...errors import UserError
-from ...types import Columns, Data, Origin
+from ...types import Columns, Data, Origin, as_objects
 from ..builtins import check_builtin
 from ..rows import PARTS, BadRow, Faults
 from ..splits import HELDOUT_SEED, VALIDATION_SEED, split_rows
@@ -234,18 +233,13 @@ def choose_classes(parts: Mapping[str, Sequence[Dialogue]], by_intent: bool) -> 
 def _stack(dialogues: Sequence[Dialogue], classes: Classes) -> Columns:
     turns = [dialogue.turns for dialogue in dialogues]
     return {
-        "roles": _objects(tuple(turn.role for turn in row) for row in turns),
-        "contents": _objects(tuple(turn.content for turn in row) for row in turns),
-        "intents": _objects(tuple(turn.intent for turn in row) for row in turns),
-        "slots": _objects(tuple(turn.slots for turn in row) for row in turns),
-        "tone": _objects(dialogue.tone for dialogue in dialogues),
+        "roles": as_objects(tuple(turn.role for turn in row) for row in turns),
+        "contents": as_objects(tuple(turn.content for turn in row) for row in turns),
+        "intents": as_objects(tuple(turn.intent for turn in row) for row in turns),
+        "slots": as_objects(tuple(turn.slots for turn in row) for row in turns),
+        "tone": as_objects(dialogue.tone for dialogue in dialogues),
         "label": np.array([classes.number(dialogue) for dialogue in dialogues], np.int64),
     }
-
-
-def _objects(values: Iterable[Any]) -> np.ndarray:
-    """An object array of one dimension: tuples of one length would become a table."""
-    return np.fromiter(values, dtype=object)
 
 
 def _list_names(train: Sequence[Dialogue]) -> dict[str, tuple[str, ...]]:

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...errors import UserError
 from ...types import Columns
-from ..splits import ROWS_STREAM, choose_rows, seeded, split_rows
+from ..splits import ROWS_STREAM, keep_rows, seeded, split_rows
 from .pair_options import PairSourceOptions
 
 
@@ -28,7 +27,9 @@ def settle_parts(
     if not is_settled:
         sentence, more = _divide(columns, part, options, seed)
         notes += more + _drop_shared(columns, part)
-    return sentence, notes + _choose_train(columns["label"], part, options.rows, seed)
+    if options.rows is not None:
+        notes += tuple(keep_rows(part, columns["label"], options.rows, seeded(seed, ROWS_STREAM), "rows"))
+    return sentence, notes
 
 
 def _drop_repeats(columns: Columns, part: np.ndarray) -> tuple[str, ...]:
@@ -79,14 +80,3 @@ def _divide(columns: Columns, part: np.ndarray, options: PairSourceOptions, seed
     for name, rows in zip(split.part, groups.values(), strict=True):
         part[rows] = name
     return f"{split.sentence}; pairs with the same source text count as one row and stay together", split.notes
-
-
-def _choose_train(labels: np.ndarray, part: np.ndarray, rows: int | None, seed: int) -> tuple[str, ...]:
-    train = np.flatnonzero(part == "train")
-    if rows is None or rows >= len(train):
-        return ()
-    classes = len(np.unique(labels[train]))
-    if rows < classes:
-        raise UserError(f"source.rows: {rows} is fewer than the {classes} classes; ask for at least {classes}")
-    part[train[~choose_rows(labels[train], rows, seeded(seed, ROWS_STREAM), leave=0)]] = ""
-    return (f"{rows} of {len(train)} training pairs are used (source.rows), chosen by class",)

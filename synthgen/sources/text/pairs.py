@@ -17,7 +17,7 @@ import babel.core
 import numpy as np
 
 from ...errors import UserError
-from ...types import Columns, Data, Origin, take_rows, thin_rows
+from ...types import Columns, Data, Origin, as_objects, take_rows, thin_rows
 from .. import hub
 from ..builtins import check_builtin
 from ..classes import check_classes, clean_label, name_labels
@@ -119,7 +119,7 @@ def draw_phrases(options: PairSourceOptions) -> Found:
     )
     undrawn = tuple(name for name in classes if FAMILIES[name].alone)
     origin = _origin_of_phrases(one, other, options, notes)
-    return Found(columns, _objects([part for _, part in kept]), classes, (one, other), origin, True, undrawn)
+    return Found(columns, as_objects([part for _, part in kept]), classes, (one, other), origin, True, undrawn)
 
 
 def read_pairs(records: Records, options: PairSourceOptions) -> Found:
@@ -149,7 +149,7 @@ def read_pairs(records: Records, options: PairSourceOptions) -> Found:
         notes=records.notes + notes,
     )
     columns = _columns([row.source for row in rows], [row.target for row in rows], [numbers[row.tag] for row in rows])
-    return Found(columns, _objects([row.part for row in rows]), classes, layout.languages, origin)
+    return Found(columns, as_objects([row.part for row in rows]), classes, layout.languages, origin)
 
 
 def _origin_of_phrases(one: str, other: str, options: PairSourceOptions, notes: tuple[str, ...]) -> Origin:
@@ -267,10 +267,4 @@ def _finish(parts: dict[str, Columns], found: Found) -> tuple[str, ...]:
 
 
 def _columns(source: list[str], target: list[str], label: list[int]) -> Columns:
-    return {"source": _objects(source), "target": _objects(target), "label": np.array(label, np.int64)}
-
-
-def _objects(values: list[str]) -> np.ndarray:
-    column = np.empty(len(values), object)
-    column[:] = values
-    return column
+    return {"source": as_objects(source), "target": as_objects(target), "label": np.array(label, np.int64)}

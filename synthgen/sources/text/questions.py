@@ -18,11 +18,11 @@ import babel
 import numpy as np
 
 from ...errors import UserError
-from ...types import Columns, Data, Origin, thin_rows
+from ...types import Columns, Data, Origin, as_objects, thin_rows
 from .. import hub
 from ..builtins import check_builtin
 from ..rows import PARTS, BadRow, Faults
-from ..splits import HELDOUT_SEED, ROWS_STREAM, VALIDATION_ROWS, choose_rows, seeded, split_rows
+from ..splits import HELDOUT_SEED, ROWS_STREAM, VALIDATION_ROWS, keep_rows, seeded, split_rows
 from ..tables import check_columns
 from .documents import describe_documents, read_documents
 from .facts import KINDS
@@ -141,7 +141,9 @@ def _load_records(options: QuestionSourceOptions, seed: int) -> Data:
     types = [type_of(asked.answer) for asked in found.asked]
     classes = _choose_classes([kind for kind, name in zip(types, part, strict=True) if name == "train"])
     kinds = [kind if kind in classes else classes[0] for kind in types]
-    notes += _choose_train(np.array([classes.index(kind) for kind in kinds]), part, options.rows, seed)
+    if options.rows is not None:
+        strata = np.array([classes.index(kind) for kind in kinds])
+        notes += tuple(keep_rows(part, strata, options.rows, seeded(seed, ROWS_STREAM), "rows"))
     parts = {}
     for name in PARTS:
         rows = np.flatnonzero(part == name).tolist()
@@ -192,7 +194,7 @@ def read_records(records: Records, options: QuestionSourceOptions) -> Found:
             else:
                 conflicts += 1
     notes = faults.settle(records.total) + _note_counts(asked, repeats, conflicts, options.longest)
-    return Found(asked, _objects(part), notes)
+    return Found(asked, as_objects(part), notes)
 
 
 def _note_counts(asked: Sequence[Asked], repeats: int, conflicts: int, longest: int) -> tuple[str, ...]:
@@ -215,7 +217,7 @@ def divide(
     groups: dict[tuple[str, str], list[int]] = {}
     for number, row in enumerate(asked):
         groups.setdefault((part[number], row.title if unit == "title" else row.whole), []).append(number)
-    own = _objects([name for name, _ in groups])
+    own = as_objects([name for name, _ in groups])
     # digests tell the groups apart, and nothing else: copies are sought by context below
     digests = [number.to_bytes(8, "little") for number in range(len(groups))]
     split = split_rows(own, np.zeros(len(groups), np.int64), digests, options, seed)
@@ -238,17 +240,6 @@ def _drop_shared(asked: Sequence[Asked], part: np.ndarray) -> tuple[str, ...]:
                 notes += (f"{out.sum()} {other} rows were left out: their context is also in {name}",)
                 part[out] = ""
     return notes
-
-
-def _choose_train(labels: np.ndarray, part: np.ndarray, rows: int | None, seed: int) -> tuple[str, ...]:
-    train = np.flatnonzero(part == "train")
-    if rows is None or rows >= len(train):
-        return ()
-    classes = len(np.unique(labels[train]))
-    if rows < classes:
-        raise UserError(f"source.rows: {rows} is fewer than the {classes} classes; ask for at least {classes}")
-    part[train[~choose_rows(labels[train], rows, seeded(seed, ROWS_STREAM), leave=0)]] = ""
-    return (f"{rows} of {len(train)} training rows are used (source.rows), chosen by class",)
 
 
 _MONTH = r"(?:jan|febr?|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)[a-z]*"
@@ -291,17 +282,11 @@ def _choose_classes(types: list[str]) -> tuple[str, ...]:
 def _stack(asked: Any, kinds: Sequence[str], classes: tuple[str, ...]) -> Columns:
     rows: list[Asked] = list(asked)
     return {
-        "id": _objects([row.id or f"{number}" for number, row in enumerate(rows)]),
-        "title": _objects([row.title for row in rows]),
-        "context": _objects([row.context for row in rows]),
-        "question": _objects([row.question for row in rows]),
-        "answer": _objects([row.answer for row in rows]),
+        "id": as_objects([row.id or f"{number}" for number, row in enumerate(rows)]),
+        "title": as_objects([row.title for row in rows]),
+        "context": as_objects([row.context for row in rows]),
+        "question": as_objects([row.question for row in rows]),
+        "answer": as_objects([row.answer for row in rows]),
         "start": np.array([row.start for row in rows], np.int64),
         "label": np.array([classes.index(kind) for kind in kinds], np.int64),
     }
-
-
-def _objects(values: Sequence[str]) -> np.ndarray:
-    column = np.empty(len(values), object)
-    column[:] = values
-    return column
