@@ -10,22 +10,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from ..errors import UserError
 from ..networks.supervised import Schedule, fit, infer
 from ..networks.vision import Classifier, Segmenter
-from ..storage import digest_bytes, write_whole
 from ..types import Data
+from .keeping import Arrays, keep, load_state, recall, state_arrays
 
 VERSION = 2  # of the networks and their training: whoever changes them raises it
 FOLDS = 2
@@ -104,37 +102,17 @@ class Record:
 
 
 def write(folder: Path, record: Record, ensemble: Ensemble, reference: np.ndarray) -> None:
-    """judge.safetensors, then judge.json with its digest: a crash between the two leaves a judge that is not read."""
-    tensors = {
-        f"{number}.{name}": value.contiguous()
-        for number, net in enumerate(ensemble.nets)
-        for name, value in net.state_dict().items()
-    }
-    weights = save_tensors({**tensors, "reference": torch.from_numpy(reference)})
-    described = {**vars(record), "version": VERSION, "folds": FOLDS, "weights_sha256": digest_bytes(weights)}
-    write_whole(folder / "judge.safetensors", weights)
-    write_whole(folder / "judge.json", json.dumps(described, indent=1) + "\n")
+    described = {**vars(record), "version": VERSION, "folds": FOLDS}
+    keep(folder, described, {**state_arrays(ensemble.nets), "reference": reference})
 
 
 def read(folder: Path, wanted: str, build: Build) -> tuple[Record, Ensemble, np.ndarray] | None:
     """The judge in `folder`; None if there is none, or one of other data, or one that was altered."""
-    try:
-        described: dict[str, Any] = json.loads((folder / "judge.json").read_text())
-        weights = (folder / "judge.safetensors").read_bytes()
-        if described["fingerprint"] != wanted or described["weights_sha256"] != digest_bytes(weights):
-            return None
+
+    def restore(described: dict[str, Any], arrays: Arrays) -> tuple[Record, Ensemble, np.ndarray]:
         names = ("fingerprint", "architecture", "seed", "temperature")
         record = Record(classes=tuple(described["classes"]), **{name: described[name] for name in names})
-        tensors = load_tensors(weights)
-        return record, Ensemble(_restore(tensors, build)), tensors["reference"].numpy()
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError):
-        return None
+        nets = tuple(load_state(build(), arrays, number) for number in range(FOLDS))
+        return record, Ensemble(nets), arrays["reference"]
 
-
-def _restore(tensors: dict[str, Tensor], build: Build) -> tuple[Net, ...]:
-    nets: Sequence[Net] = [build() for _ in range(FOLDS)]
-    for number, net in enumerate(nets):
-        mark = f"{number}."
-        net.load_state_dict({name.removeprefix(mark): v for name, v in tensors.items() if name.startswith(mark)})
-        net.eval()
-    return tuple(nets)
+    return recall(folder, wanted, restore)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
 from tokenizers import Tokenizer
 
 from ..networks.intents import (
@@ -39,9 +36,9 @@ from ..networks.intents import (
     train_tokenizer,
 )
 from ..networks.supervised import IGNORED
-from ..storage import digest_bytes, write_whole
 from ..types import Columns, Data, Opinion, count_rows, take_rows
 from .ensemble import FOLDS, split_folds
+from .keeping import Arrays, keep, load_state, recall, state_arrays
 
 VERSION = 1  # of the readers and how they are trained: whoever changes them raises it
 COLUMNS = ("roles", "contents", "intents", "slots", "label")
@@ -93,16 +90,8 @@ class IntentJudge:
         return Opinion(features / np.float32(self.record.scale), agreement.clip(0, 1))
 
     def save(self, folder: Any) -> None:
-        """judge.safetensors, then judge.json with its digest: a crash between them leaves a judge that is not read."""
-        tensors = {
-            f"{number}.{name}": value.contiguous()
-            for number, net in enumerate(self.nets)
-            for name, value in net.state_dict().items()
-        }
-        weights = save_tensors({**tensors, "reference": torch.from_numpy(self.reference)})
-        described = {**vars(self.record), "version": VERSION, "folds": FOLDS, "weights_sha256": digest_bytes(weights)}
-        write_whole(Path(folder) / "judge.safetensors", weights)
-        write_whole(Path(folder) / "judge.json", json.dumps(described, indent=1) + "\n")
+        described = {**vars(self.record), "version": VERSION, "folds": FOLDS}
+        keep(Path(folder), described, {**state_arrays(self.nets), "reference": self.reference})
 
 
 @dataclass(frozen=True)
@@ -168,7 +157,7 @@ class Found:
 def fit_intent_judge(data: Data, seed: int, folder: Path | None) -> IntentJudge:
     """The judge of data.train: read from `folder` when it holds it unaltered, else fitted and saved there."""
     mark = fingerprint(data, seed)
-    found = read(folder, mark) if folder is not None else None
+    found = recall(folder, mark, _restore)
     if found is not None:
         return found
     train, intents, slots = data.train, tuple(data.details["intents"]), tuple(data.details["slots"])
@@ -235,28 +224,13 @@ def fingerprint(data: Data, seed: int) -> str:
     return total.hexdigest()
 
 
-def read(folder: Path, wanted: str) -> IntentJudge | None:
-    """The judge in `folder`; None if there is none, or one of other data, or one that was altered."""
-    try:
-        described: dict[str, Any] = json.loads((folder / "judge.json").read_text())
-        weights = (folder / "judge.safetensors").read_bytes()
-        if described["fingerprint"] != wanted or described["weights_sha256"] != digest_bytes(weights):
-            return None
-        names = ("fingerprint", "seed", "temperature", "scale", "tokenizer")
-        intents, slots = tuple(described["intents"]), tuple(described["slots"])
-        record = Record(intents=intents, slots=slots, **{name: described[name] for name in names})
-        tensors = load_tensors(weights)
-        nets = tuple(_restore(tensors, record, number) for number in range(FOLDS))
-        return IntentJudge(nets, record, tensors["reference"].numpy())
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError):
-        return None
-
-
-def _restore(tensors: Mapping[str, torch.Tensor], record: Record, number: int) -> IntentNet:
-    mark = f"{number}."
-    net = _build(Tokenizer.from_str(record.tokenizer), record.intents, record.slots)
-    net.load_state_dict({name.removeprefix(mark): v for name, v in tensors.items() if name.startswith(mark)})
-    return net.eval()
+def _restore(described: dict[str, Any], arrays: Arrays) -> IntentJudge:
+    names = ("fingerprint", "seed", "temperature", "scale", "tokenizer")
+    intents, slots = tuple(described["intents"]), tuple(described["slots"])
+    record = Record(intents=intents, slots=slots, **{name: described[name] for name in names})
+    tokenizer = Tokenizer.from_str(record.tokenizer)
+    nets = tuple(load_state(_build(tokenizer, intents, slots), arrays, number) for number in range(FOLDS))
+    return IntentJudge(nets, record, arrays["reference"])
 
 
 def _sum_by(values: np.ndarray, owners: np.ndarray, count: int) -> np.ndarray:

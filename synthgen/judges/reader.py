@@ -20,14 +20,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
 
 from ..networks.reader import Found, Reader, ReaderNet, fit_reader, prepare
 from ..networks.reader_words import overlap, split_words
-from ..storage import digest_bytes, write_whole
 from ..types import Columns, Data, Opinion, take_rows, thin_rows
 from .ensemble import FOLDS, split_folds
+from .keeping import Arrays, keep, recall, state_arrays, take_part
 
 VERSION = 1  # of the readers and how they are trained: whoever changes them raises it
 STEPS, BATCH_SIZE = 240, 32
@@ -103,23 +101,16 @@ class ReaderJudge:
         return Opinion(features, agreement.clip(0, 1))
 
     def save(self, folder: Any) -> None:
-        """judge.safetensors, then judge.json with its digest: a crash between them leaves a judge that is not read."""
-        tensors = {
-            f"{fold}.{name}": value.contiguous()
-            for fold, reader in enumerate(self.readers)
-            for name, value in (*reader.net.state_dict().items(), ("vocabulary", torch.from_numpy(reader.vocabulary)))
-        }
-        weights = save_tensors({**tensors, "reference": torch.from_numpy(self.reference)})
-        described = {**self.record, "version": VERSION, "folds": FOLDS, "weights_sha256": digest_bytes(weights)}
-        write_whole(Path(folder) / "judge.safetensors", weights)
-        write_whole(Path(folder) / "judge.json", json.dumps(described, indent=1) + "\n")
+        vocabularies = {f"{fold}.vocabulary": reader.vocabulary for fold, reader in enumerate(self.readers)}
+        arrays = {**state_arrays([reader.net for reader in self.readers]), **vocabularies, "reference": self.reference}
+        keep(Path(folder), {**self.record, "version": VERSION, "folds": FOLDS}, arrays)
 
 
 def fit_reader_judge(data: Data, seed: int, folder: Path | None, *, steps: int | None = None) -> ReaderJudge:
     """The judge of data.train: read from `folder` when it holds it unaltered, else trained and saved there."""
     steps = STEPS if steps is None else steps
     mark, swaps = fingerprint(data, seed, steps), Swaps(data.train, seed)
-    found = read(folder, mark, swaps) if folder is not None else None
+    found = recall(folder, mark, lambda described, arrays: _restore(described, arrays, swaps))
     if found is not None:
         return found
     folds = split_contexts(data.train, seed)
@@ -182,25 +173,13 @@ def fingerprint(data: Data, seed: int, steps: int) -> str:
     return total.hexdigest()
 
 
-def read(folder: Path, wanted: str, swaps: Swaps) -> ReaderJudge | None:
-    """The judge in `folder`; None if there is none, or one of other data, or one that was altered."""
-    try:
-        described: dict[str, Any] = json.loads((folder / "judge.json").read_text())
-        weights = (folder / "judge.safetensors").read_bytes()
-        if described["fingerprint"] != wanted or described["weights_sha256"] != digest_bytes(weights):
-            return None
-        tensors = load_tensors(weights)
-        readers = tuple(_restore(tensors, f"{fold}.") for fold in range(FOLDS))
-        record = {name: described[name] for name in ("fingerprint", "classes", "seed")}
-        return ReaderJudge(readers, record, tensors["reference"].numpy(), swaps)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError):
-        return None
-
-
-def _restore(tensors: Mapping[str, torch.Tensor], mark: str) -> Reader:
-    own = {name.removeprefix(mark): value for name, value in tensors.items() if name.startswith(mark)}
-    vocabulary = own.pop("vocabulary").numpy()
-    net = ReaderNet(len(vocabulary))
-    net.load_state_dict(own)
-    net.eval()
-    return Reader(net, vocabulary)
+def _restore(described: dict[str, Any], arrays: Arrays, swaps: Swaps) -> ReaderJudge:
+    readers = []
+    for fold in range(FOLDS):
+        own = take_part(arrays, fold)
+        vocabulary = own.pop("vocabulary")
+        net = ReaderNet(len(vocabulary))
+        net.load_state_dict({name: torch.from_numpy(values) for name, values in own.items()})
+        readers.append(Reader(net.eval(), vocabulary))
+    record = {name: described[name] for name in ("fingerprint", "classes", "seed")}
+    return ReaderJudge(tuple(readers), record, arrays["reference"], swaps)

@@ -18,15 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load as load_arrays
-from safetensors.numpy import save as save_arrays
 from scipy.special import log_softmax
 
 from ..networks.minirocket import MiniRocket
 from ..networks.ridge import Ridge, Spectrum, choose_penalty, decompose, fit_ridge, multiply, one_against_rest
-from ..storage import digest_bytes, write_whole
 from ..types import Columns, Data, Opinion, take_rows, thin_rows
 from .ensemble import FOLDS, split_folds
+from .keeping import Arrays, keep, recall, take_part
 
 OWN = ("axes", "center", "deviation", "scale", "middle", "distances")  # arrays of a reader beside its parts
 VERSION = 2  # of the readers and how they are fitted: whoever changes them raises it
@@ -96,17 +94,14 @@ class RocketJudge:
         return Opinion(places / size, agreement.clip(0, 1))
 
     def save(self, folder: Any) -> None:
-        """judge.safetensors, then judge.json with its digest: a crash between them leaves a judge that is not read."""
-        weights = save_arrays({**_flatten(self.readers), "reference": self.reference})
-        described = {**self.record, "version": VERSION, "folds": FOLDS, "weights_sha256": digest_bytes(weights)}
-        write_whole(Path(folder) / "judge.safetensors", weights)
-        write_whole(Path(folder) / "judge.json", json.dumps(described, indent=1) + "\n")
+        described = {**self.record, "version": VERSION, "folds": FOLDS}
+        keep(Path(folder), described, {**_flatten(self.readers), "reference": self.reference})
 
 
 def fit_rocket_judge(data: Data, seed: int, folder: Path | None) -> RocketJudge:
     """The judge of data.train: read from `folder` when it holds it unaltered, else fitted and saved there."""
     mark = fingerprint(data, seed)
-    found = read(folder, mark) if folder is not None else None
+    found = recall(folder, mark, _restore_judge)
     if found is not None:
         return found
     labels, classes = data.train["label"], len(data.classes)
@@ -214,19 +209,10 @@ def fingerprint(data: Data, seed: int) -> str:
     return total.hexdigest()
 
 
-def read(folder: Path, wanted: str) -> RocketJudge | None:
-    """The judge in `folder`; None if there is none, or one of other data, or one that was altered."""
-    try:
-        described: dict[str, Any] = json.loads((folder / "judge.json").read_text())
-        weights = (folder / "judge.safetensors").read_bytes()
-        if described["fingerprint"] != wanted or described["weights_sha256"] != digest_bytes(weights):
-            return None
-        arrays = load_arrays(weights)
-        readers = tuple(_restore(arrays, f"{fold}.") for fold in range(FOLDS))
-        record = {name: described[name] for name in ("fingerprint", "classes", "seed", "temperature")}
-        return RocketJudge(readers, record, arrays["reference"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+def _restore_judge(described: dict[str, Any], arrays: Arrays) -> RocketJudge:
+    record = {name: described[name] for name in ("fingerprint", "classes", "seed", "temperature")}
+    readers = tuple(_restore(take_part(arrays, fold)) for fold in range(FOLDS))
+    return RocketJudge(readers, record, arrays["reference"])
 
 
 def _flatten(readers: tuple[Reader, ...]) -> dict[str, np.ndarray]:
@@ -235,12 +221,12 @@ def _flatten(readers: tuple[Reader, ...]) -> dict[str, np.ndarray]:
         arrays |= {f"{fold}.{name}": getattr(reader, name) for name in OWN}
         arrays |= {f"{fold}.rocket.{name}": values for name, values in reader.rocket.arrays().items()}
         arrays |= {f"{fold}.ridge.{name}": values for name, values in vars(reader.ridge).items()}
-    return {name: np.ascontiguousarray(values) for name, values in arrays.items()}
+    return arrays
 
 
-def _restore(arrays: Mapping[str, np.ndarray], mark: str) -> Reader:
+def _restore(arrays: Arrays) -> Reader:
     def part(prefix: str) -> dict[str, np.ndarray]:
         return {name.removeprefix(prefix): v for name, v in arrays.items() if name.startswith(prefix)}
 
-    own = {name: arrays[mark + name] for name in OWN}
-    return Reader(MiniRocket(**part(f"{mark}rocket.")), Ridge(**part(f"{mark}ridge.")), **own)
+    own = {name: arrays[name] for name in OWN}
+    return Reader(MiniRocket(**part("rocket.")), Ridge(**part("ridge.")), **own)

@@ -20,16 +20,15 @@ from typing import Any
 import numpy as np
 import torch
 from sacrebleu.metrics import CHRF
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
 
 from ..hardware import cores
 from ..networks.autoregressive import AutoregressiveText
 from ..networks.translation import Translator, describe_translator, fit_pieces, fit_translator
-from ..storage import digest_bytes, write_whole
+from ..slots import Names
 from ..types import Columns, Data, Opinion, count_rows, take_rows, thin_rows
 from ..vocabulary import Vocabulary
 from .ensemble import FOLDS, split_folds
+from .keeping import Arrays, keep, load_state, recall, state_arrays
 
 VERSION = 1  # of the model and its training: whoever changes them raises it
 MOST_ROWS = 16_000  # that the translators learn from
@@ -52,36 +51,26 @@ class TranslationJudge:
         return Opinion(self.translators[0].represent(targets, sources), agreement)
 
     def save(self, folder: Any) -> None:
-        """judge.safetensors, then judge.json with its digest."""
-        tensors = {
-            f"{number}.{name}": value.contiguous()
-            for number, translator in enumerate(self.translators)
-            for name, value in translator.net.state_dict().items()
-        }
-        tensors["reference"] = torch.from_numpy(self.reference)
-        tensors["reference_rows"] = torch.from_numpy(self.reference_rows)
-        weights = save_tensors(tensors)
         first = self.translators[0]
         described = {
-            "fingerprint": self.mark, "weights_sha256": digest_bytes(weights), "slots": first.vocabulary.slots,
-            "zero": first.zero, "length": first.net.shape.length - 1,
-            "longest": [translator.longest for translator in self.translators],
+            "fingerprint": self.mark, "slots": first.vocabulary.slots, "zero": first.zero,
+            "length": first.net.shape.length - 1, "longest": [translator.longest for translator in self.translators],
             "tokenizer": first.vocabulary.tokenizer.to_str(),
         }  # fmt: skip
-        write_whole(Path(folder) / "judge.safetensors", weights)
-        write_whole(Path(folder) / "judge.json", json.dumps(described, indent=1) + "\n")
+        own = {"reference": self.reference, "reference_rows": self.reference_rows}
+        keep(Path(folder), described, {**state_arrays([t.net for t in self.translators]), **own})
 
 
 def fit_translation_judge(data: Data, seed: int, folder: Path | None) -> TranslationJudge:
     """The judge of data.train: read from `folder` when it holds it unaltered, else fitted and saved there."""
     mark = _fingerprint(data, seed)
-    found = _read(folder, mark, data) if folder is not None else None
+    names = data.details["names"].turn() if "names" in data.details else None
+    found = recall(folder, mark, lambda described, arrays: _restore(described, arrays, names))
     if found is not None:
         return found
     train = data.train
     rows = thin_rows({"row": np.arange(count_rows(train))}, MOST_ROWS)["row"]
     folds = split_folds(train["label"][rows], seed)
-    names = data.details["names"].turn() if "names" in data.details else None
     vocabulary = fit_pieces(train["target"][rows].tolist(), train["source"][rows].tolist(), names)
     steps = choose_steps(len(rows))
 
@@ -132,22 +121,10 @@ def _fingerprint(data: Data, seed: int) -> str:
     return hashlib.sha256((head + rows).encode()).hexdigest()
 
 
-def _read(folder: Path, mark: str, data: Data) -> TranslationJudge | None:
-    """The judge in `folder`; None if there is none, or one of other data, or one that was altered."""
-    try:
-        described = json.loads((folder / "judge.json").read_text())
-        weights = (folder / "judge.safetensors").read_bytes()
-        if described["fingerprint"] != mark or described["weights_sha256"] != digest_bytes(weights):
-            return None
-        tensors = load_tensors(weights)
-        vocabulary = Vocabulary.read(described["tokenizer"], described["slots"], ())
-        translators = []
-        names = data.details["names"].turn() if "names" in data.details else None
-        for number, longest in enumerate(described["longest"]):
-            net = AutoregressiveText(describe_translator(vocabulary, described["length"]))
-            start = f"{number}."
-            net.load_state_dict({n.removeprefix(start): v for n, v in tensors.items() if n.startswith(start)})
-            translators.append(Translator(vocabulary, net.eval(), described["zero"], longest, names))
-        return TranslationJudge(translators, tensors["reference"].numpy(), tensors["reference_rows"].numpy(), mark)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError):
-        return None
+def _restore(described: dict[str, Any], arrays: Arrays, names: Names | None) -> TranslationJudge:
+    vocabulary = Vocabulary.read(described["tokenizer"], described["slots"], ())
+    shape, translators = describe_translator(vocabulary, described["length"]), []
+    for number, longest in enumerate(described["longest"]):
+        net = load_state(AutoregressiveText(shape), arrays, number)
+        translators.append(Translator(vocabulary, net, described["zero"], longest, names))
+    return TranslationJudge(translators, arrays["reference"], arrays["reference_rows"], described["fingerprint"])

@@ -10,6 +10,7 @@ import pytest
 
 from synthgen.judges import intents as module
 from synthgen.judges.intents import fingerprint, fit_intent_judge
+from synthgen.judges.keeping import recall
 from synthgen.types import Columns, Data, Origin, take_rows
 
 ORIGIN = Origin("made up", "CC0-1.0", "none", "by construction", "none")
@@ -114,15 +115,15 @@ def test_altered_judges_and_those_of_other_data_are_not_read(tmp_path: Path) -> 
     data = make_data(40)
     fit_intent_judge(data, 0, tmp_path)
     mark = fingerprint(data, 0)
-    assert module.read(tmp_path, mark) is not None and module.read(tmp_path, "other") is None
+    assert recall(tmp_path, mark, module._restore) is not None and recall(tmp_path, "other", module._restore) is None
     assert module.read(tmp_path / "nowhere", mark) is None
     weights = (tmp_path / "judge.safetensors").read_bytes()
     (tmp_path / "judge.safetensors").write_bytes(weights[:-4] + b"\0\0\1\0")
-    assert module.read(tmp_path, mark) is None
+    assert recall(tmp_path, mark, module._restore) is None
     (tmp_path / "judge.safetensors").write_bytes(weights)
     described = json.loads((tmp_path / "judge.json").read_text())
     (tmp_path / "judge.json").write_text(json.dumps({**described, "slots": ["day"]}))
-    assert module.read(tmp_path, mark) is None
+    assert recall(tmp_path, mark, module._restore) is None
 
 
 def test_the_fingerprint_is_of_rows_names_and_seed() -> None:
