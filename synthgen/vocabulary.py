@@ -33,18 +33,8 @@ class Vocabulary:
     @staticmethod
     def fit(texts: Iterable[str], size: int, slots: int, marks: Sequence[str] = ()) -> Vocabulary:
         """At most `size` pieces, the 256 bytes among them, from texts with slots."""
-        tokenizer = Tokenizer(models.BPE())
-        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-            [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-        )
-        tokenizer.decoder = decoders.ByteLevel()
-        trainer = trainers.BpeTrainer(
-            vocab_size=max(size, 256), min_frequency=2, show_progress=False,
-            initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        )  # fmt: skip
-        tokenizer.train_from_iterator(
-            (part for text in texts for part in _split(text) if isinstance(part, str)), trainer
-        )
+        parts = (part for text in texts for part in _split(text) if isinstance(part, str))
+        tokenizer = train_pieces(parts, size)
         return Vocabulary(tokenizer, slots, tuple(marks))
 
     @staticmethod
@@ -99,6 +89,21 @@ class Vocabulary:
 
     def _spell(self, pieces: list[int]) -> str:
         return self.tokenizer.decode(pieces, skip_special_tokens=False) if pieces else ""
+
+
+def train_pieces(texts: Iterable[str], size: int) -> Tokenizer:
+    """At most `size` pieces, the 256 bytes among them; digits are pieces by themselves."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(
+        vocab_size=max(size, 256), min_frequency=2, show_progress=False, initial_alphabet=alphabet
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
 
 
 def _split(text: str) -> list[str | int]:

@@ -17,21 +17,11 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from ..diffusion.noise import row_generator
-from ..networks.intents import (
-    Example,
-    IntentNet,
-    TurnSchedule,
-    encode,
-    find_followers,
-    find_spans,
-    fit_turns,
-    infer_turns,
-    list_turns,
-    number_intents,
-    train_tokenizer,
-)
+from ..networks.intents import IntentNet, TurnSchedule, fit_turns, infer_turns
 from ..networks.supervised import IGNORED
+from ..networks.turns import PIECES, Example, encode, find_followers, find_spans, list_turns, number_intents
 from ..types import Columns, Data, Learner, Score
+from ..vocabulary import train_pieces
 from .learners import count_parameters, ratios
 
 CHOICES = 10  # turns of which one is the true next one
@@ -55,7 +45,7 @@ class IntentLearner:
     def __init__(self, data: Data):
         self.intents, self.slots = tuple(data.details["intents"]), tuple(data.details["slots"])
         self.classes = len(data.classes)
-        self.tokenizer = _train_tokenizer(data.train)
+        self.tokenizer = _find_pieces(data.train)
         size = count_parameters(self._build())
         self.description = f"1-D CNN over a turn and the one before, {size}, Muon and AdamW; {AUGMENTED}"
 
@@ -105,7 +95,7 @@ class NextTurnLearner:
 
     def __init__(self, data: Data):
         self.classes = len(data.classes)
-        self.tokenizer = _train_tokenizer(data.train)
+        self.tokenizer = _find_pieces(data.train)
         size = count_parameters(self._build())
         self.description = f"1-D CNN over a turn and the one before, {size}, Muon and AdamW; {AUGMENTED}"
 
@@ -198,8 +188,8 @@ def _drop_words(text: str, draw: np.random.Generator) -> str:
     return WORD.sub(lambda word: "" if draw.random() < DROPPED else word[0], text)
 
 
-def _train_tokenizer(rows: Columns) -> Tokenizer:
-    return train_tokenizer([content for contents in rows["contents"] for content in contents])
+def _find_pieces(rows: Columns) -> Tokenizer:
+    return train_pieces([content for contents in rows["contents"] for content in contents], PIECES)
 
 
 def _labels_of_turns(rows: Columns) -> np.ndarray:

@@ -5,9 +5,9 @@ gates: {agreement: {quantile: 0.02}, duplicates: off}
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BeforeValidator, Field
 
 from ..options import Options
 
@@ -65,9 +65,3 @@ class GateOptions(Options):
     """The row repeats an earlier accepted row."""
     quota: Annotated[QuotaOptions | Off, Switch] = QuotaOptions()
     """The row's class already has its share."""
-
-    @model_serializer(mode="wrap")
-    def _without_null(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # a recipe that says nothing of checks keeps the digest that it had before there were any
-        fields: dict[str, Any] = write(self)
-        return {name: value for name, value in fields.items() if name != "checks" or value is not None}

@@ -9,13 +9,13 @@ Every bar is fitted on real training pairs, class by class, and asks of a pair o
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..slots import RUN, to_ascii
 from ..types import Check, Columns, Data
 from .pair_language import fit_odds, weigh_pairs, weigh_unseen
 from .scores import significant
@@ -30,7 +30,6 @@ LEAST_SLACK = 0.25  # in the unit of `weigh_pairs`, where swapped sentences have
 MOST_REPEATS = 3
 LONGEST_PERIOD = 8  # words of a phrase that is said over and over
 NAMED = 4  # numbers that a reason names
-DIGITS = re.compile(r"\d+")
 _ALONE = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"  # written without spaces
 WORD = re.compile(f"[{_ALONE}]|(?:(?![{_ALONE}])[^\\W\\d_])+")
 SIDES = ("the source reads", "the target reads", "both sides read")
@@ -63,7 +62,7 @@ def fit_classes(
 
 def read_numbers(text: str) -> list[str]:
     """The runs of decimal digits of any script, as ASCII without leading zeros: "٠٥:30" is 5 and 30."""
-    return ["".join(str(unicodedata.decimal(c)) for c in run).lstrip("0") or "0" for run in DIGITS.findall(text)]
+    return [to_ascii(run).lstrip("0") or "0" for run in RUN.findall(text)]
 
 
 def count_repeats(text: str) -> int:

@@ -21,22 +21,11 @@ import torch
 import torch.nn.functional as F
 from tokenizers import Tokenizer
 
-from ..networks.intents import (
-    WIDTH,
-    Encoded,
-    Example,
-    IntentNet,
-    TurnSchedule,
-    encode,
-    find_followers,
-    fit_turns,
-    infer_turns,
-    list_turns,
-    number_intents,
-    train_tokenizer,
-)
+from ..networks.intents import WIDTH, IntentNet, TurnSchedule, fit_turns, infer_turns
 from ..networks.supervised import IGNORED
+from ..networks.turns import PIECES, Encoded, Example, encode, find_followers, list_turns, number_intents
 from ..types import Columns, Data, Opinion, count_rows, take_rows
+from ..vocabulary import train_pieces
 from .ensemble import FOLDS, split_folds
 from .keeping import Arrays, keep, load_state, recall, state_arrays
 
@@ -161,7 +150,7 @@ def fit_intent_judge(data: Data, seed: int, folder: Path | None) -> IntentJudge:
     if found is not None:
         return found
     train, intents, slots = data.train, tuple(data.details["intents"]), tuple(data.details["slots"])
-    tokenizer = train_tokenizer([content for contents in train["contents"] for content in contents])
+    tokenizer = train_pieces([content for contents in train["contents"] for content in contents], PIECES)
     folds = split_folds(train["label"], seed)
     nets = tuple(
         _fit_reader(take_rows(train, folds != fold), tokenizer, intents, slots, seed + fold) for fold in range(FOLDS)

@@ -5,7 +5,7 @@ opened = open_hub(ImageSourceOptions(kind="hub", id="zalando-datasets/fashion_mn
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from .tables import check_columns, make_row
 def open_hub(options: ImageSourceOptions, target: Target) -> Opened:
     """The dataset's parts; downloads what is not yet in the cache. A UserError if it cannot be reached."""
     image, column = target_columns(options, target)
-    parts = _load_parts(options)
+    parts = load_parts(options)
     for part in parts.values():
         check_columns(tuple(part.column_names), {"image": image, target: column}, str(options.id))
     train = parts["train"]
@@ -29,8 +29,8 @@ def open_hub(options: ImageSourceOptions, target: Target) -> Opened:
     return Opened(
         parts={name: partial(_read, part, f"{name} row", image, column, target) for name, part in parts.items()},
         title=f"{options.id}{f' ({options.config})' if options.config else ''} of the Hugging Face Hub",
-        names=_class_names(train.features, column),
-        license=options.license or _license(options, train, ask=not here),
+        names=names_of_classes(train.features, column),
+        license=options.license or find_license(options, train, ask=not here),
         citation=options.origin or train.info.citation.strip() or f"https://huggingface.co/datasets/{options.id}",
         labels=f"as they stand in the dataset's column {column!r}; who made them is not stated here",
         notes=(f"read from the local folder {options.id}, not from the Hub",) if here else (),
@@ -40,27 +40,34 @@ def open_hub(options: ImageSourceOptions, target: Target) -> Opened:
 def describe_hub(options: ImageSourceOptions, target: Target) -> str:
     """The header of the dataset, without its rows."""
     image, column = target_columns(options, target)
-    return describe_dataset(options, {"image": image, target: column})
+    wanted = {"image": image, target: column}
+    return describe_dataset(options, wanted)
 
 
-def describe_dataset(options: SourceOptions, wanted: dict[str, str] | None = None) -> str:
-    """One line about the dataset, from its header. A UserError if it lacks one of the `wanted` columns."""
-    datasets = _import_datasets()
+def describe_dataset(
+    options: SourceOptions,
+    wanted: dict[str, str] | None = None,
+    check: Callable[[Any], object] = lambda features: None,
+) -> str:
+    """One line about the dataset, from its header. A UserError if it lacks a column that is `wanted` (ours -> theirs);
+    `check` may refuse its features."""
+    datasets = import_datasets()
     try:
         builder = datasets.load_dataset_builder(options.id, name=options.config, revision=options.revision)
     except Exception as error:  # the network, the Hub's client and the format reader each have their own
-        raise _unreachable(options, error) from None
+        raise explain_unreachable(options, error) from None
     info = builder.info
-    if info.features and wanted:
-        check_columns(tuple(info.features), wanted, str(options.id))
+    if info.features:
+        check_columns(tuple(info.features), wanted or {}, str(options.id))
+        check(info.features)
     sizes = {name: split.num_examples for name, split in (info.splits or {}).items()}
     counts = ", ".join(f"{name} {size}" for name, size in sizes.items()) or "sizes not stated"
     return f"{options.id} of the Hugging Face Hub: {counts}"
 
 
-def _load_parts(options: SourceOptions) -> dict[str, Any]:
+def load_parts(options: SourceOptions) -> dict[str, Any]:
     """Our parts -> `datasets.Dataset` with images left encoded."""
-    datasets = _import_datasets()
+    datasets = import_datasets()
     given = {"train": options.split} if isinstance(options.split, str) else options.split
     load = partial(datasets.load_dataset, options.id, name=options.config, revision=options.revision)
     try:
@@ -68,7 +75,7 @@ def _load_parts(options: SourceOptions) -> dict[str, Any]:
     except UserError:
         raise
     except Exception as error:  # as above
-        raise _unreachable(options, error) from None
+        raise explain_unreachable(options, error) from None
     return {name: _leave_encoded(part, datasets) for name, part in parts.items()}
 
 
@@ -102,12 +109,12 @@ def _read(part: Any, where: str, image: str, column: str, target: Target) -> Ite
         yield make_row(f"{where} {number}", (cells[image], cells[column]), target, caches)
 
 
-def _class_names(features: Any, column: str) -> tuple[str, ...] | None:
+def names_of_classes(features: Any, column: str) -> tuple[str, ...] | None:
     names = getattr(features[column], "names", None)
     return tuple(names) if names else None
 
 
-def _license(options: SourceOptions, train: Any, ask: bool) -> str:
+def find_license(options: SourceOptions, train: Any, ask: bool) -> str:
     """From the dataset's own record, else from its page on the Hub, if there is one to ask."""
     if train.info.license or not ask:
         return str(train.info.license or "unknown")
@@ -121,7 +128,7 @@ def _license(options: SourceOptions, train: Any, ask: bool) -> str:
     return ", ".join(found) if isinstance(found, list) else str(found or "unknown")
 
 
-def _import_datasets() -> Any:
+def import_datasets() -> Any:
     try:
         import datasets
     except ModuleNotFoundError:
@@ -131,7 +138,7 @@ def _import_datasets() -> Any:
     return datasets
 
 
-def _unreachable(options: SourceOptions, error: Exception) -> UserError:
+def explain_unreachable(options: SourceOptions, error: Exception) -> UserError:
     words = (str(error).splitlines() or [""])[0][:200]
     place = f"{options.id!r}" + (f" at revision {options.revision!r}" if options.revision else "")
     return UserError(

@@ -57,7 +57,9 @@ def open_tables(options: SeriesSourceOptions) -> Collection:
 def describe_tables(options: SeriesSourceOptions) -> str:
     """One line about the source, from headers alone."""
     if options.kind == "hub":
-        return _describe_hub(options)
+        return hub.describe_dataset(
+            options, check=lambda features: find_layout(features.arrow_schema, options, str(options.id))
+        )
     folder, by_part, _ = find_tables(options)
     file = by_part["train"][0]
     layout = find_layout(read_schema(file), options, file.name)
@@ -204,26 +206,8 @@ def _unreadable(file: Path, error: Exception) -> UserError:
 # The Hub
 
 
-def _describe_hub(options: SeriesSourceOptions) -> str:
-    like_images: Any = options
-    try:
-        builder = hub._import_datasets().load_dataset_builder(
-            options.id, name=options.config, revision=options.revision
-        )
-    except UserError:
-        raise
-    except Exception as error:  # the network, the Hub's client and the format reader each have their own
-        raise hub._unreachable(like_images, error) from None
-    if builder.info.features:
-        find_layout(builder.info.features.arrow_schema, options, str(options.id))
-    sizes = {name: split.num_examples for name, split in (builder.info.splits or {}).items()}
-    counts = ", ".join(f"{name} {size}" for name, size in sizes.items()) or "sizes not stated"
-    return f"{options.id} of the Hugging Face Hub: {counts}"
-
-
 def _open_hub(options: SeriesSourceOptions, words: Words) -> Collection:
-    like_images: Any = options  # the fields that both have
-    parts = hub._load_parts(like_images)
+    parts = hub.load_parts(options)
     train = parts["train"]
     layout = find_layout(train.features.arrow_schema, options, str(options.id))
     recordings: list[Recording] = []
@@ -238,13 +222,13 @@ def _open_hub(options: SeriesSourceOptions, words: Words) -> Collection:
             recordings += read_table(arrow[:], layout, f"{part} part", part, words)
     channels = layout.channels if layout.form == "long" else name_channels(words.channels or 1, options)
     here = Path(str(options.id)).exists()
-    names = hub._class_names(train.features, layout.roles["label"]) if "label" in layout.roles else None
+    names = hub.names_of_classes(train.features, layout.roles["label"]) if "label" in layout.roles else None
     return _describe(
         Collection(
             recordings,
             channels,
             title=f"{options.id}{f' ({options.config})' if options.config else ''} of the Hugging Face Hub",
-            license=options.license or hub._license(like_images, train, ask=not here),
+            license=options.license or hub.find_license(options, train, ask=not here),
             citation=options.origin or train.info.citation.strip() or f"https://huggingface.co/datasets/{options.id}",
             labels="",
             names=names,

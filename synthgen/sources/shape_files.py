@@ -47,23 +47,12 @@ def open_shapes(options: ShapeSourceOptions) -> OpenedShapes:
 
 def describe_hub_shapes(options: ShapeSourceOptions) -> str:
     """The header of a dataset of the Hub, without its rows."""
-    like_images: Any = options  # the fields that both have
-    try:
-        load = hub._import_datasets().load_dataset_builder
-        info = load(options.id, name=options.config, revision=options.revision).info
-    except UserError:
-        raise
-    except Exception as error:  # the network, the Hub's client and the format reader each have their own
-        raise hub._unreachable(like_images, error) from None
-    if info.features:
-        check_columns(tuple(info.features), needed_columns(options.columns), str(options.id))
-    sizes = ", ".join(f"{name} {split.num_examples}" for name, split in (info.splits or {}).items())
-    return f"{options.id} of the Hugging Face Hub: {sizes or 'sizes not stated'}"
+    wanted = needed_columns(options.columns)
+    return hub.describe_dataset(options, wanted)
 
 
 def _open_hub(options: ShapeSourceOptions) -> OpenedShapes:
-    like_images: Any = options
-    datasets = hub._load_parts(like_images)
+    datasets = hub.load_parts(options)
     for dataset in datasets.values():
         check_columns(tuple(dataset.column_names), needed_columns(options.columns), str(options.id))
     train = datasets["train"]
@@ -75,7 +64,7 @@ def _open_hub(options: ShapeSourceOptions) -> OpenedShapes:
         labels=f"as they stand in the dataset's column {options.columns.get('label', 'label')!r}; who made them is not "
         "stated here",
         names=find_names(train.features.arrow_schema, options.columns),
-        license=options.license or hub._license(like_images, train, ask=not here),
+        license=options.license or hub.find_license(options, train, ask=not here),
         citation=options.origin or train.info.citation.strip() or f"https://huggingface.co/datasets/{options.id}",
     )
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from pydantic import ValidationError
 
 from synthgen.errors import UserError
 from synthgen.gates.gates import Gates, choose_checks
@@ -57,17 +56,6 @@ def test_a_check_cannot_take_the_name_of_a_gate_or_of_another():
     for name in ("copies", "quota", "copy_ratio", "digits"):
         with pytest.raises(AssertionError):
             choose_checks((Check(name, "", judge_length), DIGITS), GateOptions())
-
-
-def test_options_without_checks_are_written_as_before_there_were_any():
-    assert "checks" not in GateOptions().model_dump(mode="json")
-    for given in ([], ["length"]):
-        options = GateOptions(checks=given)
-        assert options.model_dump()["checks"] == given
-        assert GateOptions.model_validate_json(options.model_dump_json()) == options
-    for wrong in ([""], "length", [1]):
-        with pytest.raises(ValidationError):
-            GateOptions.model_validate({"checks": wrong})
 
 
 def test_checks_come_first_and_each_score_is_kept_in_six_digits():

@@ -116,7 +116,7 @@ def test_altered_judges_and_those_of_other_data_are_not_read(tmp_path: Path) -> 
     fit_intent_judge(data, 0, tmp_path)
     mark = fingerprint(data, 0)
     assert recall(tmp_path, mark, module._restore) is not None and recall(tmp_path, "other", module._restore) is None
-    assert module.read(tmp_path / "nowhere", mark) is None
+    assert recall(tmp_path / "nowhere", mark, module._restore) is None
     weights = (tmp_path / "judge.safetensors").read_bytes()
     (tmp_path / "judge.safetensors").write_bytes(weights[:-4] + b"\0\0\1\0")
     assert recall(tmp_path, mark, module._restore) is None

@@ -6,24 +6,20 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthgen.networks.intents import (
+from synthgen.networks.intents import IntentNet, TurnSchedule, collate, fit_turns, infer_turns
+from synthgen.networks.supervised import IGNORED
+from synthgen.networks.turns import (
     UNSEEN,
     Example,
-    IntentNet,
-    TurnSchedule,
-    collate,
     decode_tags,
     encode,
     find_followers,
     find_spans,
-    fit_turns,
-    infer_turns,
     list_turns,
     number_intents,
     tag_tokens,
-    train_tokenizer,
 )
-from synthgen.networks.supervised import IGNORED
+from synthgen.vocabulary import train_pieces
 
 PLACES, DAYS = ("Peru", "Chad", "Japan", "New Zealand"), ("Monday", "Sunday")
 
@@ -46,7 +42,7 @@ def make_examples(count: int, seed: int = 0) -> tuple[list[Example], np.ndarray]
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=40))
 def test_no_character_is_lost(text: str) -> None:
-    tokenizer = train_tokenizer(["hello there", "12 days"], 300)
+    tokenizer = train_pieces(["hello there", "12 days"], 300)
     text = text.encode("utf-8", "ignore").decode()
     found = tokenizer.encode(text)
     assert bytes_of(tokenizer, found.ids) == text.encode()
@@ -61,7 +57,7 @@ def bytes_of(tokenizer, ids: list[int]) -> bytes:
 
 def test_the_tokenizer_repeats_itself() -> None:
     texts = [example.own for example in make_examples(40)[0]]
-    one, other = train_tokenizer(texts, 400), train_tokenizer(list(reversed(texts)), 400)
+    one, other = train_pieces(texts, 400), train_pieces(list(reversed(texts)), 400)
     assert one.to_str() == other.to_str() and one.get_vocab_size() <= 400
 
 
@@ -93,7 +89,7 @@ def test_tags_and_spans_are_inverse() -> None:
     content = "In New Zealand, Chad, 95% on Sunday"
     slots = (("place", "New Zealand"), ("place", "Chad"), ("share", "95%"), ("day", "Sunday"))
     names = ("day", "place", "share")
-    encoded = encode(train_tokenizer([content] * 3, 270), [Example("", content, "user", slots)], names)
+    encoded = encode(train_pieces([content] * 3, 270), [Example("", content, "user", slots)], names)
     assert encoded.spans(0, encoded.tags[0]) == set(find_spans(content, slots, names))
     places = [(0, 3, False), (3, 5, True), (6, 9, False), (10, 12, False)]
     assert tag_tokens([(0, 9, 1), (10, 12, 1), (20, 21, 0)], places) == ([3, 4, 4, 3], 1)
@@ -102,7 +98,7 @@ def test_tags_and_spans_are_inverse() -> None:
 
 
 def test_long_turns_keep_their_ends_next_to_each_other() -> None:
-    tokenizer = train_tokenizer(["a b c"], 270)
+    tokenizer = train_pieces(["a b c"], 270)
     long = "x " * 300
     encoded = encode(tokenizer, [Example(long, long + "Chad", "user", (("place", "Chad"),))], ("place",))
     assert len(encoded.tokens[0]) == 128 and encoded.unreachable == [1]
@@ -111,7 +107,7 @@ def test_long_turns_keep_their_ends_next_to_each_other() -> None:
 
 def fitted(seed: int = 0, count: int = 200) -> tuple[IntentNet, object]:
     examples, intents = make_examples(count)
-    tokenizer = train_tokenizer([example.own for example in examples], 320)
+    tokenizer = train_pieces([example.own for example in examples], 320)
     encoded = encode(tokenizer, examples, ("day", "place"))
     net = IntentNet(tokenizer.get_vocab_size(), 2, 2)
     return fit_turns(net, encoded, intents, TurnSchedule(80, 16), seed), tokenizer
@@ -130,7 +126,7 @@ def test_it_learns_intents_and_slots() -> None:
 
 def test_unknown_intents_are_not_learnt_from() -> None:
     examples, _ = make_examples(40)
-    tokenizer = train_tokenizer([example.own for example in examples], 320)
+    tokenizer = train_pieces([example.own for example in examples], 320)
     encoded = encode(tokenizer, examples, ("day", "place"))
     unknown = np.resize([UNSEEN, IGNORED], 40)
     net = fit_turns(IntentNet(tokenizer.get_vocab_size(), 2, 2), encoded, unknown, TurnSchedule(5, 8), 0)
@@ -141,7 +137,7 @@ def test_it_learns_which_turn_follows() -> None:
     draw = np.random.default_rng(0)
     words = ("sun", "moon", "star", "rain")
     examples = [Example(f"tell me of the {w}", f"the {w} is there", "assistant") for w in draw.choice(words, 200)]
-    tokenizer = train_tokenizer([example.own for example in examples], 300)
+    tokenizer = train_pieces([example.own for example in examples], 300)
     net = fit_turns(
         IntentNet(tokenizer.get_vocab_size(), 0, 0), encode(tokenizer, examples, ()), None, TurnSchedule(100, 16), 0
     )

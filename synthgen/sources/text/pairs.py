@@ -28,7 +28,7 @@ from .pair_columns import SAMPLE, Layout, find_layout
 from .pair_options import PairSourceOptions
 from .pair_parts import settle_parts
 from .phrases import FAMILIES, Pair, check_language, draw_pairs, part_of
-from .records import Records, _find, describe_records, find_columns, open_records, read_file
+from .records import Records, describe_records, find_columns, find_tables, open_records, read_file
 
 NAME = "phrases"
 LANGUAGES = ("en", "de")
@@ -89,7 +89,7 @@ def describe_pairs(options: PairSourceOptions) -> str:
         return f"{options.name}: built in; {' to '.join(_check_languages(options))}"
     if options.kind == "hub":
         return hub.describe_dataset(options, {str(role): name for role, name in options.columns.items()})
-    line, first = describe_records(options), _find(options)[1]["train"][0]
+    line, first = describe_records(options), find_tables(options)[1]["train"][0]
     if first.suffix == ".json":  # one value, which has no header
         return line
     head = list(islice(read_file(first), SAMPLE))

@@ -65,7 +65,8 @@ def describe_questions(options: QuestionSourceOptions) -> str:
     if options.kind == "documents":
         return describe_documents(options.path or "")
     if options.kind == "hub":
-        return hub.describe_dataset(options, {str(role): name for role, name in options.columns.items()})
+        wanted = {str(role): name for role, name in options.columns.items()}
+        return hub.describe_dataset(options, wanted)
     return describe_records(options)
 
 

@@ -66,13 +66,13 @@ def describe_records(options: SourceOptions) -> str:
     """One line about the source, from names and headers alone."""
     if options.kind == "hub":
         return hub.describe_dataset(options)
-    folder, by_part, _ = _find(options)
+    folder, by_part, _ = find_tables(options)
     files = [file for part in by_part.values() for file in part]
     title = folder.name if len(files) > 1 else files[0].name
     return f"{title}: {', '.join(f'{part} {len(files)} files' for part, files in by_part.items())}"
 
 
-def _find(options: SourceOptions) -> tuple[Path, dict[str, list[Path]], list[str]]:
+def find_tables(options: SourceOptions) -> tuple[Path, dict[str, list[Path]], list[str]]:
     """The folder, the files of each part (by their names, else their folders' names), and what is not read."""
     folder, files = find_files(options.path or "")
     suffix = next((suffix for suffix in SUFFIXES if any(file.suffix == suffix for file in files)), "")
@@ -95,7 +95,7 @@ def _find(options: SourceOptions) -> tuple[Path, dict[str, list[Path]], list[str
 
 
 def _open_files(options: SourceOptions, unfold: Unfold | None) -> Records:
-    folder, by_part, left = _find(options)
+    folder, by_part, left = find_tables(options)
     parts = {part: [r for file in files for r in read_file(file, unfold)] for part, files in by_part.items()}
     count, first = sum(map(len, by_part.values())), by_part["train"][0]
     copy_of = f", a copy of {options.id} of the Hub" if options.id else ""
@@ -175,7 +175,7 @@ def _read_json(file: Path, unfold: Unfold | None) -> Iterator[Record]:
 
 
 def _open_hub(options: SourceOptions) -> Records:
-    parts = hub._load_parts(options)
+    parts = hub.load_parts(options)
     train, here = parts["train"], Path(str(options.id)).exists()
     config = f" ({options.config})" if options.config else ""
     return Records(
@@ -185,7 +185,7 @@ def _open_hub(options: SourceOptions) -> Records:
         },
         tuple(train.column_names),
         title=f"{options.id}{config} of the Hugging Face Hub",
-        license=options.license or hub._license(options, train, ask=not here),
+        license=options.license or hub.find_license(options, train, ask=not here),
         citation=options.origin or train.info.citation.strip() or f"https://huggingface.co/datasets/{options.id}",
         notes=(f"read from the local folder {options.id}, not from the Hub",) if here else (),
     )
