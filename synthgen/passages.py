@@ -1,4 +1,4 @@
-"""Sentences of a passage, and the names in it. Rules on characters alone: no language model, no dictionary of its own.
+"""Sentences of a passage, and the names in it. Rules on characters, and a few English words.
 
 text = "Peru lies in America. Its currency is the Peruvian Sol."
 split_sentences(text)                           # [(0, 22), (22, 55)]
@@ -18,6 +18,12 @@ END = re.compile(r"(?<=[.!?。！？])[\"'”’)\]]*\s+|\n+")
 ABBREVIATED = re.compile(r"(?:\b(?:St|Mr|Mrs|Ms|Dr|Jr|Sr|No|vs|etc|e\.g|i\.e|U\.S|U\.K)|\b[A-Z])\.$")
 WORD = re.compile(r"[^\W_]+(?:[.’'-](?!s\b)[^\W_]+)*\.?")
 JOINING = frozenset({"of", "the", "de", "du", "des", "la", "le", "da", "do", "di", "del", "von", "van", "der", "and"})
+OPENING = frozenset(  # words that begin an English sentence and no name
+    "a after all also although an as at because before both but by during each even every few for from he her here his "
+    "how however i if in it its just many more most much my no not now of on once one only or other our several she "
+    "since so some such than that the their then there these they this those through to today under until up we what "
+    "when where which while who whose why with within without you your".split()
+)
 LINKS = ("&",)
 MOST_BACK = 2  # sentences before that of the answer that a window may reach back to
 LONGEST_NAME = 8  # words
@@ -47,8 +53,8 @@ class KnownNames:
         found: set[str] = set()
         for context, question in zip(contexts, questions, strict=True):
             words = [match[0] for match in WORD.finditer(question)]
-            common.update(word for word in words if word.islower())
-            common.update(match[0] for match in WORD.finditer(context) if match[0].islower())
+            common.update(word.rstrip(".") for word in words if word.islower())
+            common.update(match[0].rstrip(".") for match in WORD.finditer(context) if match[0].islower())
             found.update(_shared(question, context))
         known: dict[str, list[str]] = {}
         for name in sorted({_strip(name, common) for name in found} - {""}, key=lambda name: (-len(name), name)):
@@ -76,9 +82,9 @@ class KnownNames:
     def _run(self, text: str, words: list[tuple[int, int, str]], number: int, starts: set[int]) -> int:
         """The end of the run of capitalised words that begins at a word; 0 where none does."""
         start, end, word = words[number]
-        if not word[0].isupper() or (start in starts or len(word) == 1) and word.lower() in self.common:
+        if not word[0].isupper() or (start in starts or len(word) == 1) and word.lower().rstrip(".") in self.common:
             return 0
-        if word.lower() in JOINING or word in ("I", "It", "The", "A", "An"):
+        if word.lower().rstrip(".") in JOINING | OPENING:
             return 0
         stop = end - word.endswith(".") if not ABBREVIATED.search(text[start:end]) else end
         pending = False
@@ -102,7 +108,7 @@ class KnownNames:
 def _strip(name: str, common: set[str]) -> str:
     """The name without the first words that are no part of one, such as "In"."""
     words = list(WORD.finditer(name))
-    kept = next((w.start() for w in words if w[0].lower() not in common and w[0][0].isupper()), len(name))
+    kept = next((w.start() for w in words if w[0].lower() not in common | OPENING and w[0][0].isupper()), len(name))
     return name[kept:]
 
 

@@ -6,7 +6,7 @@ import torch
 
 from synthgen.codecs.images import augment_images, fit_label_codec
 from synthgen.networks.unet import UNetOptions, build_unet
-from synthgen.training.loop import EncodedRows, batch_index, train
+from synthgen.training.loop import EncodedRows, batch_index, batch_of_groups, train
 from synthgen.training.options import EarlyStopOptions, TrainOptions
 from synthgen.types import Data, Origin, take_rows
 
@@ -141,3 +141,14 @@ def test_one_process_may_train_in_one_precision_after_the_other(data, tmp_path, 
     options = [OPTIONS.model_copy(update={"precision": name, "steps": 2}) for name in precisions]
     one, other = (run(data, tmp_path / chosen.precision, chosen)[0] for chosen in options)
     assert torch.isfinite(weights(one)).all() and not torch.equal(weights(one), weights(other))
+
+
+def test_batches_of_groups_hold_one_width_and_every_row_once_an_epoch():
+    groups = [np.array([0, 3, 6]), np.array([1, 2, 4, 5, 7, 8, 9])]
+    sizes, of = (3, 7), {row: k for k, group in enumerate(groups) for row in group.tolist()}
+    batches = [batch_of_groups(sizes, number, 3, 0, groups) for number in range(8)]  # two epochs of 1 + 3
+    assert all(len({of[row] for row in batch.tolist()}) == 1 and len(batch) == 3 for batch in batches)
+    for epoch in (batches[:4], batches[4:]):
+        assert set(np.concatenate(epoch).tolist()) == set(range(10))
+    assert any((a != b).any() for a, b in zip(batches[:4], batches[4:], strict=True))
+    assert all((a == batch_of_groups(sizes, n, 3, 0, groups)).all() for n, a in enumerate(batches))
