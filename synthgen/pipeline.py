@@ -21,8 +21,11 @@ import numpy as np
 from . import task as tasks
 from .assessment import assess
 from .delivery import deliver, draw_preview
+from .errors import UserError
 from .gates.gates import Gates, choose_checks
+from .gates.options import GateOptions
 from .gates.selection import Selection
+from .gates.words import forbid_words
 from .hardware import cores
 from .harvest import gather
 from .modelling import fit_model
@@ -32,7 +35,7 @@ from .recipe import Recipe
 from .run_folder import RunFolder
 from .sampling.sampler import Sampler
 from .task import Task
-from .types import Codec, Columns, Data, Judge
+from .types import Check, Codec, Columns, Data, Judge
 
 MIX_ROWS = 2000  # drawn conditions that tell the share of each class that is asked for
 
@@ -111,7 +114,7 @@ def open_workshop(recipe: Recipe, place: RunFolder, progress: Progress) -> Works
         progress.note(note)
     place.expect("source", digest_columns(data.train, data.validation, data.heldout), "use --fresh to start over")
     # before the training: a wrong name shall not cost a model
-    checks = choose_checks(task.checks(data) if task.checks else (), recipe.gates)
+    checks = list_checks(task, data, recipe.gates)
     codec: Codec = task.codec(data, recipe.model)
     progress.stage("labels")
     labels = task.labels(data, recipe.conditions, recipe.seed, place.labels)
@@ -132,6 +135,16 @@ def open_workshop(recipe: Recipe, place: RunFolder, progress: Progress) -> Works
     sampler = Sampler(net, codec, recipe.sample, recipe.seed)
     maker = Maker(task, data, labels, sampler, judge, gates, recipe.seed, recipe.sha256, history["model_sha256"])
     return Workshop(task, data, maker, history, descriptors)
+
+
+def list_checks(task: Task, data: Data, options: GateOptions) -> tuple[Check, ...]:
+    """The task's checks that are on, and that of the recipe's words. A UserError for words where rows are no texts."""
+    checks = choose_checks(task.checks(data) if task.checks else (), options)
+    if options.words is None:
+        return checks
+    if task.texts is None:
+        raise UserError(f"gates.words: rows of {task.name} are no texts; remove it")
+    return (*checks, forbid_words(options.words, task.texts))
 
 
 def _reference_labels(judge: Judge, data: Data) -> np.ndarray | None:

@@ -66,6 +66,7 @@ class Task:
     formats: Mapping[str, WriteFormat] = field(default_factory=dict)  # of `export.formats`, those it can be written in
     augmentations: tuple[str, ...] = ()  # of `train.augment`, those that `augment` knows
     checks: Callable[[Data], tuple[Check, ...]] | None = None  # (data): what each row by itself must pass
+    texts: Callable[[Columns], list[str]] | None = None  # all that each row says, where rows are texts
     compare: Callable[[Columns, Columns, Data, int], dict[str, Any]] | None = None
     """(held-out rows, synthetic rows, data, seed): what is to be measured of such rows beside the general fidelity."""
     probe: Callable[[Callable[[Columns, Any], Columns], LabelGenerator, Data], dict[str, Any]] | None = None

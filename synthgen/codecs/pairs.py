@@ -19,11 +19,9 @@ import torch
 from ..slots import Lifted, Names, code_value, find_zero, lift
 from ..types import Columns, Data, count_rows
 from ..vocabulary import FIRST, Vocabulary
-from .tokens import ROOMS, Frame, Segment, TokenCodec, Told, close, describe_texts, find_room
+from .tokens import Frame, Segment, TokenCodec, Told, close, describe_texts, find_room, round_width
 
 SIDES = ("source", "target")
-FITTING = 0.99  # of the training rows with a leading side of that length: the other side's room holds them
-FEW = 20  # rows: fewer tell nothing of the usual length
 
 
 @dataclass(frozen=True)
@@ -31,14 +29,14 @@ class PairCodec(TokenCodec):
     """Columns source, target and label; `lead` (0 or 1) where it is told, else the source leads.
 
     Conditions have in the place of a text that is to be written None, and for the leading side
-    like: a text that lends its length, keep: the share of its tokens that stay, dice: int64, chooses which;
+    like: a text of which a share `keep` of the tokens stays, dice: int64, chooses which;
     values: what the slots stand for.
     """
 
     vocabulary: Vocabulary
     names: Names
     zeros: tuple[str, str]  # of the digits of each side
-    rooms: tuple[dict[int, int], dict[int, int]]  # by leading side: its room -> the other's
+    rooms: tuple[int, int]  # of a text of each side that is to be written
     longest: int  # tokens of a row
 
     def views(self, columns: Columns) -> Columns:
@@ -85,22 +83,21 @@ class PairCodec(TokenCodec):
             tokens = close(self.vocabulary.encode(texts[lead]))
             prefix = tuple(Told(FIRST + place, code_value(value)) for place, value in enumerate(values))
             leading = self._leading(columns, row, lead, tokens)
-            room, turn = self.rooms[lead][leading.room], int(leading.is_written)
-            following = Segment(room, (), turn)
+            following = Segment(self.rooms[1 - lead])
             if columns[SIDES[1 - lead]][row] is not None:
                 tokens = close(self.vocabulary.encode(texts[1 - lead]))
-                following = Segment(max(room, find_room(len(tokens) - 1)), tokens, turn)
+                following = Segment(find_room(len(tokens) - 1), tokens)
             yield Frame(prefix, (leading, following), 2 * labels[row] + lead, values)
 
     def _leading(self, columns: Columns, row: int, lead: int, tokens: tuple[int, ...]) -> Segment:
-        room = find_room(len(tokens) - 1)
         if columns[SIDES[lead]][row] is not None:
-            return Segment(room, tokens)
+            return Segment(find_room(len(tokens) - 1), tokens)
         keep = float(columns["keep"][row]) if "keep" in columns else 0.0
         if not keep:
-            return Segment(room)
+            return Segment(self.rooms[lead])
         dice = np.random.Generator(np.random.Philox(key=int(columns["dice"][row]))).random(len(tokens))
-        return Segment(room, tuple(token if u < keep else None for token, u in zip(tokens, dice, strict=True)))
+        kept = tuple(token if u < keep else None for token, u in zip(tokens, dice, strict=True))
+        return Segment(find_room(len(tokens) - 1), kept)
 
 
 def fit_pair_codec(data: Data, names: Names, size: int, slots: int) -> PairCodec:
@@ -111,21 +108,8 @@ def fit_pair_codec(data: Data, names: Names, size: int, slots: int) -> PairCodec
     vocabulary = Vocabulary.fit((text for both in lifted for texts in both for text in texts), size, slots)
     zeros = (find_zero([pair[0] for pair in pairs]), find_zero([pair[1] for pair in pairs]))
     counts = np.array([[[len(vocabulary.encode(text)) for text in texts] for texts in both] for both in lifted])
-    rooms = (_fit_rooms(counts[:, 0, 0], counts[:, 0, 1]), _fit_rooms(counts[:, 1, 1], counts[:, 1, 0]))
+    rooms = (find_room(int(counts[:, :, 0].max())), find_room(int(counts[:, :, 1].max())))
     codec = PairCodec(vocabulary, names, zeros, rooms, 0)
-    widest = max(int(codec.widths(codec.views(rows)).max()) for rows in (train, data.validation, data.heldout))
-    return PairCodec(vocabulary, names, zeros, rooms, widest)
-
-
-def _fit_rooms(leading: np.ndarray, following: np.ndarray) -> dict[int, int]:
-    """Leading room -> the room in which nearly all that follow such a side find place."""
-    room_of = np.array([find_room(int(count)) for count in leading])
-    found, least = {}, 0
-    for room in ROOMS:
-        counts = following[room_of == room]
-        if len(counts) >= FEW:
-            least = max(least, find_room(int(np.quantile(counts, FITTING))))
-        elif len(counts):
-            least = max(least, find_room(int(counts.max())))
-        found[room] = least or room
-    return found
+    parts = [codec.views(rows) for rows in (train, data.validation, data.heldout)]
+    widest = max(int(codec.widths(rows).max()) for rows in parts)
+    return PairCodec(vocabulary, names, zeros, rooms, max(widest, round_width(slots + sum(rooms))))

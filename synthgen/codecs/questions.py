@@ -20,12 +20,11 @@ from ..passages import KnownNames, find_window
 from ..slots import Value, code_value, lift
 from ..types import Columns, Data, count_rows, take_rows
 from ..vocabulary import FIRST, Vocabulary
-from .tokens import Frame, Segment, TokenCodec, Told, close, describe_texts, find_room
+from .tokens import Frame, Segment, TokenCodec, Told, close, describe_texts, find_room, round_width
 
 MARKS = ("answer", "/answer", "none")
 PLACEHOLDER = "\ufdd0"  # stands for the answer while names are lifted; no text has it: no character is assigned there
 MOST_WINDOW = 120  # tokens: of longer windows those around the answer
-FITTING = 0.995  # of the training questions find place in the room
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class QuestionCodec(TokenCodec):
             question = Segment(self.room)
             if columns["question"][row] is not None:
                 tokens = close(self.vocabulary.encode(texts[1]))
-                question = Segment(max(self.room, find_room(len(tokens) - 1)), tokens)
+                question = Segment(find_room(len(tokens) - 1), tokens)
             yield Frame(self._prefix(texts[0], answer, values), (question,), 0, values)
 
     def _prefix(self, window: str, answer: str, values: tuple[Value, ...]) -> tuple[Told, ...]:
@@ -121,8 +120,8 @@ def fit_question_codec(data: Data, names: KnownNames, size: int, slots: int) -> 
         texts += [lifted[0].replace(PLACEHOLDER, ""), answer.replace("⟨", "").replace("⟩", "")]
         questions.append(lifted[1])
     vocabulary = Vocabulary.fit([*texts, *questions], size, slots, MARKS)
-    room = find_room(int(np.quantile([len(vocabulary.encode(text)) for text in questions], FITTING)))
+    room = find_room(max(len(vocabulary.encode(text)) for text in questions))
     codec = QuestionCodec(vocabulary, names, room, 0)
     longest = max(int(codec.widths(part).max()) for part in (data.train, data.validation, data.heldout))
-    widest = -(-(MOST_WINDOW + room + 2) // 8) * 8  # whatever passage is asked about
+    widest = round_width(MOST_WINDOW + room + 2)  # whatever passage is asked about
     return replace(codec, longest=max(longest, widest))

@@ -18,13 +18,15 @@ import numpy as np
 import torch
 from sklearn.feature_extraction.text import HashingVectorizer
 
-from ..diffusion.masked import Masking
+from ..diffusion.blocks import Blocks
 from ..slots import Value
 from ..types import Columns, Condition, Process
 from ..vocabulary import END, MASK, PAD, Vocabulary
 
-STEP = 8  # widths of rows are multiples of it
-ROOMS = (4, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+STEP = 8  # widths of rows are multiples of it, of long rows of twice as much
+LONG = 64
+BLOCK = 4  # tokens that are written together
+LONGEST = 511  # tokens of a text
 DESCRIPTOR_SIZE = 256
 
 
@@ -38,11 +40,12 @@ class Told:
 
 @dataclass(frozen=True)
 class Segment:
-    """A text in its room. A token of None is to be written; no tokens at all: everything is."""
+    """A text in its room, which is more than enough where it is to be written. A token of None is to be written; no
+    tokens at all: everything is."""
 
     room: int
     tokens: tuple[int | None, ...] = ()  # with END
-    round: int = 0
+    value: int = 0  # of all its tokens: what ties them to the part of the prefix that has it too
 
     @property
     def is_written(self) -> bool:
@@ -61,7 +64,7 @@ class Frame:
     @property
     def width(self) -> int:
         total = len(self.prefix) + sum(segment.room for segment in self.segments)
-        return -(-total // STEP) * STEP
+        return round_width(total)
 
     def spans(self) -> list[slice]:
         """Where each segment stands."""
@@ -70,6 +73,12 @@ class Frame:
             found.append(slice(start, start + segment.room))
             start += segment.room
         return found
+
+
+def round_width(tokens: int) -> int:
+    """The width of a row of so many tokens: there are few, since each costs the libraries below time to prepare for."""
+    step = STEP if tokens <= LONG else 2 * STEP
+    return -(-tokens // step) * step
 
 
 class TokenCodec(ABC):
@@ -84,11 +93,15 @@ class TokenCodec(ABC):
 
     @property
     def process(self) -> Process:
-        return Masking(mask=MASK, forward=True, end=END, pad=PAD)
+        return Blocks(mask=MASK, end=END, pad=PAD, size=BLOCK)
 
     @abstractmethod
     def frames(self, columns: Columns) -> Iterator[Frame]:
         """Every row as the net sees it."""
+
+    def views(self, columns: Columns) -> Columns:
+        """What is learnt of rows: each as it is."""
+        return columns
 
     def widths(self, columns: Columns) -> np.ndarray:
         return np.array([frame.width for frame in self.frames(columns)], np.int64)
@@ -108,10 +121,10 @@ class Packed:
 
 
 def pack(frames: Sequence[Frame], width: int | None = None) -> Packed:
-    """The rows' tokens, int64 (B, L), and the condition: segment, offset, value, known and round (B, L), label (B,)."""
+    """The rows' tokens, int64 (B, L), and the condition: segment, offset, value and known (B, L), label (B,)."""
     length = width or max((frame.width for frame in frames), default=STEP)
     shape = (len(frames), length)
-    x, value, offset, turn = (np.zeros(shape, np.int64) for _ in range(4))
+    x, value, offset = (np.zeros(shape, np.int64) for _ in range(3))
     segment, known = np.full(shape, -1, np.int64), np.full(shape, PAD, np.int64)
     for row, frame in enumerate(frames):
         count = len(frame.prefix)
@@ -119,23 +132,22 @@ def pack(frames: Sequence[Frame], width: int | None = None) -> Packed:
         value[row, :count] = [told.value for told in frame.prefix]
         offset[row, :count] = np.arange(count)
         for number, (part, span) in enumerate(zip(frame.segments, frame.spans(), strict=True)):
-            segment[row, span], offset[row, span], turn[row, span] = number, np.arange(part.room), part.round
+            segment[row, span], offset[row, span], value[row, span] = number, np.arange(part.room), part.value
             told = [-1 if token is None else token for token in part.tokens]
             known[row, span] = -1 if not told else PAD
             known[row, span.start : span.start + len(told)] = told
             x[row, span] = np.where(known[row, span] < 0, PAD, known[row, span])
-    arrays = {"segment": segment, "offset": offset, "value": value, "known": known, "round": turn}
+    arrays = {"segment": segment, "offset": offset, "value": value, "known": known}
     condition = {name: torch.from_numpy(values) for name, values in arrays.items()}
     condition["label"] = torch.tensor([frame.label for frame in frames], dtype=torch.int64)
     return Packed(torch.from_numpy(x), condition)
 
 
 def find_room(tokens: int) -> int:
-    """The least room for so many tokens and END. A ValueError beyond 511 tokens."""
-    for room in ROOMS:
-        if tokens < room:
-            return room
-    raise ValueError(f"{tokens} tokens are more than a room of {ROOMS[-1]} holds")
+    """The room of a text of so many tokens and END, in whole blocks. A ValueError beyond 511 tokens."""
+    if tokens > LONGEST:
+        raise ValueError(f"{tokens} tokens are more than the {LONGEST} that a text may have")
+    return -(-(tokens + 1) // BLOCK) * BLOCK
 
 
 def close(tokens: Sequence[int]) -> tuple[int, ...]:

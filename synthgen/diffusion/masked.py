@@ -33,7 +33,6 @@ from .noise import PROBED, row_generator
 
 LEAST = 0.05  # the square of the lowest rate: below it hardly anything is hidden, and the weight 1/t has no bound
 ALL_AT_ONCE = 0.1  # share of training rows in which all segments are hidden at one rate, for variations of real rows
-LATER = 0.5  # √u: of two segments the second is shown seven times of ten; it has more to be learnt from
 SURE = 1e-9  # of a probability, so that logarithms are finite
 
 
@@ -42,7 +41,6 @@ class Masking:
     """The process for token numbers 0 … V − 1, of which `mask` stands for a hidden one."""
 
     mask: int
-    forward: bool = False  # segments are written in the order of their numbers alone
     end: int | None = None  # the token that closes a segment: behind it stands nothing but `pad`
     pad: int = 0
     choice: float = 1.0  # Gumbel noise on the order in which positions are written, at the first step; at the last 0
@@ -54,25 +52,19 @@ class Masking:
         rate = draw_rates(rows, generator)[:, None]
         scores = torch.rand(rows, count, generator=generator)
         there = torch.stack([(segment == k).any(1) for k in range(count)], 1)
-        if self.forward:
-            order = torch.arange(count).expand(rows, count)
-        else:
-            order = torch.where(there, scores, 2.0).argsort(1).argsort(1)  # the place of each segment in the writing
-        turn = (torch.rand(rows, generator=generator) ** (LATER if self.forward else 1) * there.sum(1)).long()[:, None]
-        if self.forward:  # a turn is one of the segments that the row has
-            turn = torch.where(there, order, count).sort(1).values.gather(1, turn)
+        order = torch.where(there, scores, 2.0).argsort(1).argsort(1)  # the place of each segment in the writing
+        turn = (torch.rand(rows, generator=generator) * there.sum(1)).long()[:, None]
         place = order.gather(1, segment.clamp(min=0))
-        at_once = torch.rand(rows, 1, generator=generator) < (0 if self.forward else ALL_AT_ONCE)
+        at_once = torch.rand(rows, 1, generator=generator) < ALL_AT_ONCE
         free = segment >= 0
         current = free & ((place == turn) | at_once)
         hidden = current & hide(torch.rand(x.shape, generator=generator), rate, current)
         return hidden | (free & (place > turn) & ~at_once), hidden
 
     def probe(self, x: torch.Tensor, condition: Condition, seed: int, indices: Sequence[int]) -> Iterator[Drawn]:
-        """Hidden at five rates: all segments, or the last one that a row has where they are written in order."""
+        """All segments hidden at five rates."""
         u = torch.from_numpy(np.stack([row_generator(seed, int(i), "noise").random(x.shape[1]) for i in indices]))
-        segment = condition["segment"]
-        free = (segment >= 0) & (segment == segment.max(1, keepdim=True).values) if self.forward else segment >= 0
+        free = condition["segment"] >= 0
         for rate in PROBED:
             hidden = free & hide(u.to(x.device), torch.full((len(x), 1), rate, device=x.device), free)
             yield hidden, hidden
@@ -134,33 +126,34 @@ def write(
 ) -> torch.Tensor:
     """Confidence-ordered decoding (MaskGIT, Chang et al. 2022, arXiv:2202.04200, section 3.2), round by round.
 
-    Rounds share the steps; in each step of a round an equal share of its positions is written: those whose token,
-    drawn at the temperature, is the likeliest, after Gumbel noise that fades to nothing over the round.
+    A row's rounds share the steps, one each at least; in each step of a round an equal share of its positions is
+    written: those whose token, drawn at the temperature, is the likeliest, after Gumbel noise that fades to nothing
+    over the round. What becomes of a row does not depend on the other rows.
     """
     known, banned, mask = condition["known"], condition.get("banned"), process.mask
     x = torch.where(known < 0, mask, known)
     turn = condition["round"] if "round" in condition else torch.zeros_like(x)
-    rounds = int(turn.max()) + 1 if turn.numel() else 1
-    bounds = [round(steps * k / rounds) for k in range(rounds + 1)]
-    for k in range(rounds):
-        mine = (known < 0) & (turn == k)
-        share = max(1, bounds[k + 1] - bounds[k])
-        for step in range(share):
-            u, v = noise[:, min(bounds[k] + step, noise.shape[1] - 1)].unbind(1)
-            open_ = mine & (x == mask)
-            logits = net(x, (x == mask).float().mean(1), condition, None).float()
-            logits[..., mask] = -torch.inf
-            if banned is not None:
-                logits = logits.masked_fill(banned[:, None], -torch.inf)
-            token, sure = choose_tokens(logits, u, temperature)
-            fading = process.choice * (1 - (step + 1) / share)
-            sure = sure.clamp(min=SURE).log() - fading * (-v.clamp(SURE, 1 - 1e-7).log()).log()
-            sure = put_peaks_first(torch.where(open_, sure, -torch.inf))
-            place = torch.argsort(sure, dim=1, descending=True, stable=True).argsort(1)
-            left = -(-open_.sum(1) // (share - step))  # so many are written now
-            x = torch.where(open_ & (place < left[:, None]), token, x)
-            if process.end is not None:
-                x = torch.where(is_behind(x == process.end, condition["segment"]) & (x == mask) & mine, process.pad, x)
+    rounds = turn.amax(1) + 1
+    total = rounds.clamp(min=steps)
+    for step in range(int(total.max()) if len(x) else 0):
+        k = step * rounds // total
+        first, last = -(-k * total // rounds), -(-(k + 1) * total // rounds)  # the steps of this round
+        mine = (known < 0) & (turn == k[:, None])
+        u, v = noise[:, min(step, noise.shape[1] - 1)].unbind(1)
+        open_ = mine & (x == mask)
+        logits = net(x, (x == mask).float().mean(1), condition, None).float()
+        logits[..., mask] = -torch.inf
+        if banned is not None:
+            logits = logits.masked_fill(banned[:, None], -torch.inf)
+        token, sure = choose_tokens(logits, u, temperature)
+        fading = process.choice * (1 - (step + 1 - first) / (last - first))[:, None]
+        sure = sure.clamp(min=SURE).log() - fading * (-v.clamp(SURE, 1 - 1e-7).log()).log()
+        sure = put_peaks_first(torch.where(open_, sure, -torch.inf))
+        place = torch.argsort(sure, dim=1, descending=True, stable=True).argsort(1)
+        left = -(-open_.sum(1) // (last - step))  # so many are written now
+        x = torch.where(open_ & (place < left[:, None]), token, x)
+        if process.end is not None:
+            x = torch.where(is_behind(x == process.end, condition["segment"]) & (x == mask) & mine, process.pad, x)
     return x
 
 

@@ -1,16 +1,16 @@
-"""What a dialogue by itself must pass: it repeats nothing, says enough, keeps to its slots and turns, and is polite.
+"""What a dialogue by itself must pass: it repeats nothing, says enough, and keeps to its slots and turns.
 
 How much is allowed is taken from real training rows. Knows turns, neither what is true nor who wrote them.
 
-    checks = fit_conversation_checks(data, words=("damn",))
-    [check.name for check in checks]        # ["turns", "slots", "repetition", "distinct", "safety"]
+    checks = fit_conversation_checks(data)
+    [check.name for check in checks]        # ["turns", "slots", "repetition", "distinct"]
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -23,10 +23,10 @@ USUAL_END = 0.99  # share of training rows that end with the assistant, from whi
 WORD = re.compile(r"\w+")
 
 
-def fit_conversation_checks(data: Data, words: Sequence[str] = ()) -> tuple[Check, ...]:
-    """The checks of rows with roles, contents and slots, object arrays (N,) of tuples. `words`: what is not to be said.
+def fit_conversation_checks(data: Data) -> tuple[Check, ...]:
+    """The checks of rows with roles, contents and slots, object arrays (N,) of tuples.
 
-    Of validation rows each check refuses fewer than 1 %, safety aside: real rows may hold such words.
+    Of validation rows each check refuses fewer than 1 %.
     """
     train = data.train
     limits = np.quantile(_repetitions(train), REPEATED, axis=0, method="higher")
@@ -34,7 +34,7 @@ def fit_conversation_checks(data: Data, words: Sequence[str] = ()) -> tuple[Chec
     ends = [bool(roles) and roles[-1] == "assistant" for roles in train["roles"]]
     assistant_ends = float(np.mean(ends)) >= USUAL_END
     ending = ", the assistant has the last word" if assistant_ends else ""
-    found = [
+    return (
         Check("turns", f"speakers alternate{ending}, no turn is empty", partial(check_turns, ends=assistant_ends)),
         Check("slots", "the value of each slot stands in its turn, letter by letter", check_slots),
         Check(
@@ -47,11 +47,7 @@ def fit_conversation_checks(data: Data, words: Sequence[str] = ()) -> tuple[Chec
             f"the share of distinct pairs of words is at least {fewest:.3g}, as in {1 - FEWEST:.1%} of real dialogues",
             partial(check_distinct, fewest=fewest),
         ),
-    ]
-    if words:
-        said = f"none of the {len(words)} words that the recipe names is said"
-        found.append(Check("safety", said, partial(check_safety, pattern=compile_words(words))))
-    return tuple(found)
+    )
 
 
 def check_turns(columns: Columns, ends: bool) -> tuple[np.ndarray, list[str]]:
@@ -101,22 +97,6 @@ def check_distinct(columns: Columns, fewest: float) -> tuple[np.ndarray, list[st
     scores = _distinct(columns)
     words = f"of the pairs of words are distinct, fewer than {fewest:.3g}"
     return scores.astype(np.float32), [f"{score:.3g} {words}" if score < fewest else "" for score in scores.tolist()]
-
-
-def check_safety(columns: Columns, pattern: re.Pattern[str]) -> tuple[np.ndarray, list[str]]:
-    """Score 1, or 0 where a turn holds one of the words."""
-    reasons = []
-    for contents in columns["contents"]:
-        hits = (pattern.search(content.casefold()) for content in contents)
-        hit = next(((place, match[0]) for place, match in enumerate(hits) if match), None)
-        reasons.append("" if hit is None else f"turn {hit[0]} says {hit[1]!r:.40}")
-    return _pass(reasons)
-
-
-def compile_words(words: Iterable[str]) -> re.Pattern[str]:
-    """Finds any of the words (or groups of words) in a case-folded text, as whole words."""
-    ordered = sorted({word.casefold().strip() for word in words}, key=lambda word: (-len(word), word))
-    return re.compile(rf"(?<!\w)(?:{'|'.join(re.escape(word) for word in ordered if word)})(?!\w)")
 
 
 def _repetitions(columns: Columns) -> np.ndarray:

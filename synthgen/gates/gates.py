@@ -25,7 +25,7 @@ from .options import GateOptions
 from .scores import significant
 
 # names of other gates and of their scores, which no check may have
-TAKEN = ("agreement", "copies", "copy_distance", "copy_ratio", "duplicates", "quota")
+TAKEN = ("agreement", "copies", "copy_distance", "copy_ratio", "duplicates", "quota", "words")
 
 
 def choose_checks(checks: Sequence[Check], options: GateOptions) -> tuple[Check, ...]:

@@ -50,6 +50,7 @@ def _switch(value: object) -> object:
 Off = Annotated[Literal[False], Field(description="false (or `off`): this gate refuses nothing.")]
 Switch = BeforeValidator(_switch)
 CheckName = Annotated[str, Field(min_length=1, max_length=200)]
+Saying = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
 
 
 class GateOptions(Options):
@@ -57,6 +58,8 @@ class GateOptions(Options):
 
     checks: list[CheckName] | None = None
     """What each row by itself must pass, by name, where the task has such checks; null: all of them; []: none."""
+    words: Annotated[list[Saying], Field(min_length=1, max_length=100_000)] | None = None
+    """Texts: words, or groups of words, that no row may say, in whatever case; null: none."""
     agreement: Annotated[AgreementOptions | Off, Switch] = AgreementOptions()
     """A judge that never saw the row doubts that image and label belong together."""
     copies: Annotated[CopyOptions | Off, Switch] = CopyOptions()

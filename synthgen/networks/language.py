@@ -21,7 +21,11 @@ from torch import nn
 from ..options import Options
 from ..types import Condition
 from .preconditioning import Teller
-from .tokens import Block
+from .tokens import Block, Kept, hinder
+
+LAST = 1 << 40  # a block behind all others
+ASKED = 256  # positions: logits are computed of a multiple of so many
+HEAD = 64  # channels of an attention head, where the width allows it: half the attention of 32, and a fifth off a step
 
 
 class TextOptions(Options):
@@ -65,7 +69,8 @@ class TextDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.segment = nn.Embedding(segments + 1, width)  # the first: always seen
         self.offset = nn.Embedding(length, width)
         self.value = nn.Embedding(values + 1, width) if values else None  # the first: no number
-        self.blocks = nn.ModuleList([Block(width, normalise) for _ in range(depth)])
+        head = HEAD if width % HEAD == 0 and width > HEAD else HEAD // 2
+        self.blocks = nn.ModuleList([Block(width, normalise, head) for _ in range(depth)])
         self.modulate, self.bias = nn.Linear(width, width), nn.Parameter(torch.zeros(vocabulary))
         self._initialise(width)
 
@@ -87,13 +92,93 @@ class TextDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
     def forward(
         self, x: torch.Tensor, sigma: torch.Tensor, condition: Condition, keep: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """`sigma` (B,): the share of hidden tokens. Rows where `keep` is False are not told their class."""
+        """`sigma` (B,): the share of hidden tokens. Rows where `keep` is False are not told their class.
+
+        With condition["allowed"], bool (B, L, L), each position looks at those alone; with condition["asked"], bool
+        (B, L), only logits of those positions are computed: (N, vocabulary).
+        """
         told = self.told(sigma, condition, keep, self.dtype)
-        h = self.token(x) + self.segment(condition["segment"] + 1) + self.offset(condition["offset"])
-        if self.value is not None:
-            h = h + self.value(condition["value"])
-        h = normalise(h).to(told.dtype)  # half the width in memory under autocast: a fifth off a step
+        h = self.embed(x, condition["segment"], condition["offset"], condition.get("value"), told.dtype)
+        bias = hinder(condition["allowed"], told.dtype) if "allowed" in condition else None
         for block in self.blocks:
-            h = block(h, told)
+            h = block(h, told, bias)
+        return self.score(h, told, condition.get("asked"))
+
+    def embed(
+        self,
+        x: torch.Tensor,
+        segment: torch.Tensor,
+        offset: torch.Tensor,
+        value: torch.Tensor | None,
+        dtype: torch.dtype,
+    ) -> torch.Tensor:
+        h = self.token(x) + self.segment(segment + 1) + self.offset(offset)
+        if self.value is not None and value is not None:
+            h = h + self.value(value)
+        return normalise(h).to(dtype)  # half the width in memory under autocast: a fifth off a step
+
+    def score(self, h: torch.Tensor, told: torch.Tensor, asked: torch.Tensor | None) -> torch.Tensor:
         h = normalise(h) * (1 + self.modulate(told))[:, None]
-        return F.linear(h, self.token.weight, self.bias)
+        if asked is None:
+            return F.linear(h, self.token.weight, self.bias)
+        row, place = asked.nonzero(as_tuple=True)
+        count = len(row)
+        row, place = (F.pad(index, (0, -count % ASKED)) for index in (row, place))  # of few shapes: see `round_up`
+        return F.linear(h[row, place], self.token.weight, self.bias)[:count]
+
+    def start(self, condition: Condition, keep: torch.Tensor | None = None) -> TextReader:
+        """A reader of rows of that condition, segment by segment (`diffusion.blocks`)."""
+        sigma = torch.zeros(len(condition["segment"]), device=condition["segment"].device)
+        return TextReader(self, condition, self.told(sigma, condition, keep, self.dtype))
+
+
+Part = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]  # place, tokens, there, block
+
+
+class TextReader:
+    """What a TextDenoiser has read of rows: keys and values of every block."""
+
+    def __init__(self, net: TextDenoiser, condition: Condition, told: torch.Tensor) -> None:
+        self.net, self.condition, self.told = net, condition, told
+        rows, length = condition["segment"].shape
+        self.count = 0  # tokens that are kept, there or not
+        self.kept = [Kept(2 * length + ASKED) for _ in net.blocks]
+        self.there = torch.zeros(rows, 2 * length + ASKED, dtype=torch.bool, device=told.device)
+        self.waiting: Part | None = None  # what `keep` was told last: it is read together with what comes next
+
+    def keep(self, place: torch.Tensor, x: torch.Tensor, there: torch.Tensor, block: torch.Tensor) -> None:
+        """Tokens x at places of the rows, (B, R), of which those count that are `there`; each looks at what was kept
+        before, and at tokens of no higher `block` (B, R)."""
+        if self.waiting is not None:
+            self._read(*self.waiting)
+        self.waiting = place, x, there, block
+
+    def look(self, place: torch.Tensor, x: torch.Tensor, there: torch.Tensor, asked: torch.Tensor) -> torch.Tensor:
+        """Logits (N, V) of the `asked` positions, given what was kept."""
+        block = torch.full_like(x, LAST)
+        if self.waiting is None:
+            h = self._read(place, x, there, block, 0)
+        else:
+            pairs = zip(self.waiting, (place, x, there, block), strict=True)
+            first, second, third, fourth = (torch.cat(pair, 1) for pair in pairs)
+            h = self._read(first, second, third, fourth, first.shape[1] - x.shape[1])
+        return self.net.score(h[:, -x.shape[1] :], self.told, asked)
+
+    def _read(
+        self, place: torch.Tensor, x: torch.Tensor, there: torch.Tensor, block: torch.Tensor, stay: int | None = None
+    ) -> torch.Tensor:
+        """What is made of tokens; the first `stay` of them, or all, are kept."""
+        before = self.there[:, None, : self.count].expand(-1, x.shape[1], -1)
+        now = there[:, None] & (block[:, None, :] <= block[:, :, None])
+        bias = hinder(torch.cat([before, now], 2), self.told.dtype)
+        segment, offset = (self.condition[name].gather(1, place) for name in ("segment", "offset"))
+        value = self.condition["value"].gather(1, place) if "value" in self.condition else None
+        h = self.net.embed(x, segment, offset, value, self.told.dtype)
+        for layer, kept in zip(self.net.blocks, self.kept, strict=True):
+            h = layer(h, self.told, bias, kept)
+        stay = x.shape[1] if stay is None else stay
+        self.there[:, self.count : self.count + stay] = there[:, :stay]
+        self.count, self.waiting = self.count + stay, None
+        for kept in self.kept:
+            kept.count = self.count
+        return h

@@ -171,9 +171,10 @@ class Block(nn.Module):
     """Self-attention and a feed-forward layer, scaled and gated by the row's embedding (adaLN of DiT); the gates are
     small at first."""
 
-    def __init__(self, width: int, normalise: Normalise = normalise) -> None:
+    def __init__(self, width: int, normalise: Normalise = normalise, head: int = HEAD) -> None:
+        """`head` divides `width`."""
         super().__init__()
-        self.heads, self.normalise = width // HEAD, normalise
+        self.head, self.heads, self.normalise = head, width // head, normalise
         self.qkv, self.out = nn.Linear(width, 3 * width, bias=False), nn.Linear(width, width, bias=False)
         self.up, self.down = nn.Linear(width, 4 * width, bias=False), nn.Linear(4 * width, width, bias=False)
         self.modulate = nn.Linear(width, 4 * width)
@@ -188,17 +189,49 @@ class Block(nn.Module):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.down.weight)
 
-    def forward(self, x: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, x: torch.Tensor, told: torch.Tensor, bias: torch.Tensor | None = None, kept: Kept | None = None
+    ) -> torch.Tensor:
+        """`bias` (B, 1, L, L') is added to the logits of attention: `hinder` makes it. `kept`: keys and values of what
+        was read before, which come first; those of x are added to it."""
         scale1, gate1, scale2, gate2 = self.modulate(told)[:, None].chunk(4, 2)
-        x = x + (0.1 + gate1) * self._attend(self.normalise(x) * (1 + scale1))
+        x = x + (0.1 + gate1) * self._attend(self.normalise(x) * (1 + scale1), bias, kept)
         return x + (0.1 + gate2) * self.down(F.silu(self.up(self.normalise(x) * (1 + scale2))))
 
-    def _attend(self, x: torch.Tensor) -> torch.Tensor:
+    def _attend(self, x: torch.Tensor, bias: torch.Tensor | None, kept: Kept | None) -> torch.Tensor:
         rows, tokens, width = x.shape
-        q, k, v = self.qkv(x).reshape(rows, tokens, 3, self.heads, HEAD).permute(2, 0, 3, 1, 4)
+        q, k, v = self.qkv(x).reshape(rows, tokens, 3, self.heads, self.head).permute(2, 0, 3, 1, 4)
+        q, k = self.normalise(q), self.normalise(k)
+        if kept is not None:
+            k, v = kept.add(k, v)
         if torch.is_grad_enabled() and x.device.type == "cpu":
             # the fused kernel's backward pass is slow there: with it a step of the 3d recipe takes half as long again
-            mixed = (self.normalise(q) @ self.normalise(k).mT * HEAD**-0.5).softmax(-1).to(v.dtype) @ v
+            weights = (q * self.head**-0.5) @ k.mT
+            weights = weights if bias is None else weights + bias
+            mixed = weights.softmax(-1).to(v.dtype) @ v
         else:
-            mixed = F.scaled_dot_product_attention(self.normalise(q), self.normalise(k), v)
+            mixed = F.scaled_dot_product_attention(q, k, v, bias)
         return self.out(mixed.transpose(1, 2).reshape(rows, tokens, width))
+
+
+def hinder(allowed: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """What to add to the logits of attention, (B, 1, L, L'), so that positions look at what is `allowed` (B, L, L')."""
+    return torch.zeros(allowed.shape, dtype=dtype, device=allowed.device).masked_fill(~allowed, -1e4)[:, None]
+
+
+class Kept:
+    """Keys and values (B, heads, up to `most`, channels) of what a block has read."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.count = most, 0  # places, and those that are taken
+        self.keys: torch.Tensor | None = None
+        self.values: torch.Tensor | None = None
+
+    def add(self, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """All that is kept, and those of the tokens that are read now; they stay if `count` is raised."""
+        if self.keys is None or self.values is None:
+            rows, heads, _, channels = keys.shape
+            self.keys, self.values = (x.new_zeros(rows, heads, self.most, channels) for x in (keys, values))
+        end = self.count + keys.shape[2]
+        self.keys[:, :, self.count : end], self.values[:, :, self.count : end] = keys, values
+        return self.keys[:, :, :end], self.values[:, :, :end]

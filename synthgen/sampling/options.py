@@ -11,8 +11,8 @@ class SampleOptions(Options):
     """The solver, its steps, and how candidates are cut into shards."""
 
     steps: int = Field(10, ge=1, le=1000)
-    """Intervals of the solver; euler and dpm++ call the net once in each, heun twice. Texts: calls of the net, among
-    which the tokens of a row are shared out."""
+    """Intervals of the solver; euler and dpm++ call the net once in each, heun twice. Texts are
+    written in blocks of four tokens, each in at most so many calls of the net."""
     solver: Literal["dpm++", "heun", "euler"] = "dpm++"
     """dpm++: DPM-Solver++(2M), the best of the three at 8 to 16 steps. Not for texts."""
     shift: float = Field(1.0, gt=0, le=20)

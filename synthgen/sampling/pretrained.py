@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from diffusers import DiffusionPipeline, FlowMatchEulerDiscreteScheduler, ModelMixin
 
-from ..diffusion.masked import Masking
+from ..diffusion.blocks import Blocks
 from ..types import Condition, Process
 from .options import SampleOptions
 
@@ -39,22 +39,19 @@ class RowPipeline(DiffusionPipeline):  # type: ignore[misc]
         return x
 
 
-class MaskedPipeline(DiffusionPipeline):  # type: ignore[misc]
+class BlockPipeline(DiffusionPipeline):  # type: ignore[misc]
     """A denoiser of token numbers and its process; what the numbers spell stands in tokenizer.json beside it."""
 
-    def __init__(
-        self, denoiser: ModelMixin, mask: int = 1, forward: bool = False, end: int | None = None, pad: int = 0
-    ) -> None:
+    def __init__(self, denoiser: ModelMixin, mask: int = 1, end: int = 2, pad: int = 0) -> None:
         super().__init__()
         self.register_modules(denoiser=denoiser)
-        self.register_to_config(mask=mask, forward=forward, end=end, pad=pad)
+        self.register_to_config(mask=mask, end=end, pad=pad)
 
     @torch.no_grad()
     def __call__(self, condition: Condition, num_inference_steps: int = 16, seed: int = 0) -> torch.Tensor:
-        """Tokens int64 (B, L) for a condition with known, segment, offset and round (B, L), as `Masking` says."""
-        told = {name: self.config[name] for name in ("mask", "forward", "end", "pad")}
-        process, steps = Masking(**told), SampleOptions(steps=num_inference_steps)
-        known = condition["known"]
+        """Tokens int64 (B, L) for a condition with known, segment, offset and round (B, L), as `Blocks` says."""
+        process = Blocks(self.config["mask"], self.config["end"], self.config["pad"])
+        steps, known = SampleOptions(steps=num_inference_steps), condition["known"]
         noise = process.draw_noise(seed, range(len(known)), (known.shape[1],), steps)
         return process.solve(self.denoiser, noise, condition, steps)
 
@@ -63,8 +60,8 @@ def save_pipeline(denoiser: ModelMixin, process: Process, folder: Path) -> None:
     """diffusers' folder format, safetensors only."""
     scheduler = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=1.0)
     pipeline: DiffusionPipeline = RowPipeline(denoiser, scheduler)
-    if isinstance(process, Masking):
-        pipeline = MaskedPipeline(denoiser, process.mask, process.forward, process.end, process.pad)
+    if isinstance(process, Blocks):
+        pipeline = BlockPipeline(denoiser, process.mask, process.end, process.pad)
     pipeline.save_pretrained(str(folder), safe_serialization=True)
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from ..diffusion.precision import bf16_is_fast
-from ..types import Codec, Columns, Condition, count_rows, group_by_width, join_rows, take_rows
+from ..types import Codec, Columns, Condition, count_rows, join_rows, take_rows
 from .options import SampleOptions
 
 
@@ -40,14 +40,14 @@ class Sampler:
             x = self.codec.process.solve(self.net, noise, condition, self.options)
             parts.append(self.codec.decode(x.cpu(), rows))
             order.append(part)
-        joined = join_rows(*parts)
-        return joined if len(order) == 1 else take_rows(joined, np.argsort(np.concatenate(order), kind="stable"))
+        return take_rows(join_rows(*parts), np.argsort(np.concatenate(order), kind="stable"))
 
     def _batches(self, conditions: Columns) -> Iterator[np.ndarray]:
-        size = self.options.batch_size
-        for group in group_by_width(self.codec.widths(conditions), count_rows(conditions)):
-            for start in range(0, len(group), size):
-                yield group[start : start + size]
+        """Rows in their order; where widths differ, those of about the same width together."""
+        size, widths = self.options.batch_size, self.codec.widths(conditions)
+        order = np.arange(count_rows(conditions)) if widths is None else np.argsort(widths, kind="stable")
+        for start in range(0, len(order), size):
+            yield order[start : start + size]
 
     @torch.inference_mode()
     def time_bare(self, conditions: Columns, seconds: float) -> tuple[int, float]:
@@ -64,6 +64,6 @@ class Sampler:
 
     def _prepare(self, rows: Columns, indices: np.ndarray) -> tuple[torch.Tensor, Condition]:
         condition, widths = self.codec.condition(rows), self.codec.widths(rows)
-        shape = self.codec.shape if widths is None else (int(widths[0]), *self.codec.shape[1:])
+        shape = self.codec.shape if widths is None else (int(widths.max()), *self.codec.shape[1:])
         noise = self.codec.process.draw_noise(self.seed, indices, shape, self.options).to(self.device)
         return noise, {name: value.to(self.device) for name, value in condition.items()}

@@ -153,6 +153,7 @@ TASK = Task(
     draw=draw_rows,
     classes_of=label_classes,
     checks=fit_question_checks,
+    texts=lambda rows: rows["question"].tolist(),
     compare=compare_rows,
     probe=probe_rows,
     meanings=MEANINGS,

@@ -130,6 +130,7 @@ TASK = Task(
     draw=draw_rows,
     classes_of=label_classes,
     checks=fit_pair_checks,
+    texts=lambda rows: [f"{source}\n{target}" for source, target in zip(rows["source"], rows["target"], strict=True)],
     compare=compare_rows,
     probe=probe_rows,
     meanings=MEANINGS,

@@ -1,11 +1,11 @@
-"""Pairs of texts become tokens of the least room, either side may lead, and what is known stays as it is."""
+"""Pairs of texts become tokens in whole blocks, either side may lead, and what is known stays as it is."""
 
 import numpy as np
 import pytest
 import torch
 
 from synthgen.codecs.pairs import fit_pair_codec
-from synthgen.codecs.tokens import ROOMS, Frame, Segment, Told, describe_texts, find_room, pack
+from synthgen.codecs.tokens import BLOCK, LONGEST, STEP, Frame, Segment, Told, describe_texts, find_room, pack
 from synthgen.slots import NAME, Names, code_value
 from synthgen.types import Data, Origin, as_objects, count_rows, take_rows
 from synthgen.vocabulary import END, FIRST, PAD
@@ -56,12 +56,13 @@ def test_what_is_given_is_known_and_what_is_written_is_decoded(codec):
     segment = codec.condition(asked)["segment"]
     assert (known[segment == 1] == -1).all() and (known[segment == 0] >= 0).all()
     right = codec.encode({**rows, "lead": np.zeros(4, np.int64)})
-    width = known.shape[1]
-    found = codec.decode(right[:, :width], asked)
+    x = torch.zeros_like(known)  # what follows has more room than it needs
+    x[:, : right.shape[1]] = right
+    found = codec.decode(x, asked)
     assert found["target"].tolist() == rows["target"].tolist() and found["source"].tolist() == rows["source"].tolist()
 
 
-def test_new_pairs_take_values_and_room_from_what_the_generator_says(codec):
+def test_new_pairs_take_values_from_what_the_generator_says(codec):
     rows = make_rows(2)
     new = {
         "label": np.zeros(2, np.int64), "lead": np.zeros(2, np.int64), "source": np.full(2, None, object),
@@ -74,27 +75,29 @@ def test_new_pairs_take_values_and_room_from_what_the_generator_says(codec):
     assert (condition["known"][0][lead[0]] == -1).all()  # nothing is kept
     kept = condition["known"][1][lead[1]]
     assert (kept == -1).any() and (kept >= 0).any()  # a half is kept
-    assert torch.equal(condition["round"][0][lead[0]], torch.zeros(int(lead[0].sum()), dtype=torch.int64))
-    assert set(condition["round"][0][condition["segment"][0] == 1].tolist()) == {1}
-    decoded = codec.decode(codec.encode({**rows, "lead": new["lead"]}), {**new, "source": np.full(2, None, object)})
+    assert int(lead[0].sum()) == codec.rooms[0] and int((condition["segment"][0] == 1).sum()) == codec.rooms[1]
+    tokens = torch.zeros_like(condition["known"])
+    tokens[:, : codec.encode(rows).shape[1]] = codec.encode({**rows, "lead": new["lead"]})
+    decoded = codec.decode(tokens, {**new, "source": np.full(2, None, object)})
     assert decoded["source"][0].startswith("March 7, 1950 in Italy")
 
 
-def test_widths_grow_by_eight_and_rooms_hold_their_texts(codec):
+def test_widths_grow_in_steps_and_rooms_are_whole_blocks(codec):
     rows = make_rows(60)
     widths = codec.widths(rows)
-    assert (widths % 8 == 0).all() and widths.max() <= codec.shape[0]
-    assert find_room(3) == 4 and find_room(4) == 6 and ROOMS[-1] == 512
-    with pytest.raises(ValueError, match="more than a room of 512"):
-        find_room(512)
+    assert (widths % STEP == 0).all() and widths.max() <= codec.shape[0]
+    assert find_room(0) == find_room(BLOCK - 1) == BLOCK and find_room(BLOCK) == 2 * BLOCK
+    with pytest.raises(ValueError, match="512 tokens are more than the 511 that a text may have"):
+        find_room(LONGEST + 1)
 
 
 def test_frames_are_filled_up_and_partly_known():
-    frame = Frame((Told(FIRST, 5),), (Segment(4, (20, None, END)), Segment(4, (), 1)), 3)
+    frame = Frame((Told(FIRST, 5),), (Segment(4, (20, None, END)), Segment(4, (), 7)), 3)
     packed = pack([frame], 16)
     assert packed.x[0].tolist() == [FIRST, 20, PAD, END, PAD, *[PAD] * 11]
     assert packed.condition["known"][0, :9].tolist() == [FIRST, 20, -1, END, PAD, -1, -1, -1, -1]
     assert packed.condition["segment"][0].tolist() == [-1, 0, 0, 0, 0, 1, 1, 1, 1, *[-1] * 7]
+    assert packed.condition["value"][0].tolist() == [5, 0, 0, 0, 0, 7, 7, 7, 7, *[0] * 7]
     assert frame.width == 16 and frame.spans() == [slice(1, 5), slice(5, 9)]
 
 

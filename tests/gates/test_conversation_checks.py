@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from synthgen.gates.conversation_checks import compile_words, fit_conversation_checks
+from synthgen.gates.conversation_checks import fit_conversation_checks
 from synthgen.sources import ConversationSourceOptions, load_conversations
 from synthgen.types import Check, Columns, Data, Origin
 
@@ -31,20 +31,19 @@ def make_data() -> Data:
     return Data(train, train, train, ("any",), ORIGIN, details={"intents": (), "slots": ()})
 
 
-def check(name: str, data: Data | None = None, words: tuple[str, ...] = ("damn", "go away")) -> Check:
-    return next(found for found in fit_conversation_checks(data or make_data(), words) if found.name == name)
+def check(name: str, data: Data | None = None) -> Check:
+    return next(found for found in fit_conversation_checks(data or make_data()) if found.name == name)
 
 
 def test_names_and_explanations() -> None:
-    names = [found.name for found in fit_conversation_checks(make_data(), ("damn",))]
-    assert names == ["turns", "slots", "repetition", "distinct", "safety"]
-    assert [found.name for found in fit_conversation_checks(make_data())] == names[:-1]
+    names = [found.name for found in fit_conversation_checks(make_data())]
+    assert names == ["turns", "slots", "repetition", "distinct"]
     assert all(found.explanation and "\n" not in found.explanation for found in fit_conversation_checks(make_data()))
 
 
 def test_real_dialogues_pass() -> None:
     data = load_conversations(ConversationSourceOptions(kind="builtin", name="assistant", rows=800), seed=0)
-    for found in fit_conversation_checks(data, ("damn",)):
+    for found in fit_conversation_checks(data):
         for part in (data.train, data.validation):
             scores, reasons = found.judge(part)
             assert scores.dtype == np.float32 and scores.shape == part["label"].shape
@@ -60,8 +59,6 @@ def test_real_dialogues_pass() -> None:
         ("repetition", ("very very very good", "a"), "a word is said 3 times in a row"),
         ("repetition", ("as far as I know as far as I know", "a"), "three words come 2 times in a turn"),
         ("distinct", ("it is it is it is it", "it is it is it is it"), "of the pairs of words are distinct"),
-        ("safety", ("well", "DAMN!"), "turn 1 says 'damn'"),
-        ("safety", ("please go  away", "go away, you"), "turn 1 says 'go away'"),
     ],
 )
 def test_what_is_wrong_is_named(name: str, contents: tuple[str, ...], words: str) -> None:
@@ -92,15 +89,9 @@ def test_slots_stand_in_their_turns() -> None:
     assert judged[1][0] == "" and judged[1][1] == "place 'Peru' is not in turn 0" and all(judged[1][2:])
 
 
-def test_words_are_whole_and_case_folded() -> None:
-    pattern = compile_words(["Straße", "c++", " ass ", ""])
-    assert pattern.search("die strasse") and pattern.search("in c++!") and not pattern.search("class, assign")
-    assert check("safety", words=("hell",)).judge(rows(("hello", "shell")))[1] == [""]
-
-
 def test_a_row_is_judged_by_itself() -> None:
     part = make_data().train
-    for found in fit_conversation_checks(make_data(), ("damn",)):
+    for found in fit_conversation_checks(make_data()):
         whole = found.judge(part)[0]
         single = [found.judge({name: part[name][i : i + 1] for name in part})[0][0] for i in range(20)]
         assert whole[:20].tolist() == single

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from synthgen import harvest
-from synthgen.evaluation import shape_measures
-from synthgen.judges import classifier, points, reader, segmenter, translator
+from synthgen.evaluation import conversation_measures, shape_measures
+from synthgen.judges import classifier, intents, points, reader, segmenter, translator
 from synthgen.networks.supervised import Schedule
 from synthgen.recipe import load
 from synthgen.shelf import shipped
@@ -31,6 +31,7 @@ NETS = {
     "segmentation": ("model.widths=[8,16]", "model.blocks=1", "source.rows=24"),
     "timeseries": ("model.width=32", "model.depth=1"),
     "translation": ("model.width=32", "model.depth=1", "source.rows=200", "gates.checks=[]", "evaluate.gates=false"),
+    "conversation": ("model.width=32", "model.depth=1", "source.rows=60", "gates.checks=[]"),
     "qa": ("model.width=32", "model.depth=1", "source.rows=200", "gates.checks=[]", "evaluate.gates=false"),
     "shapes3d": ("model.width=32", "model.depth=1", "source.rows=24", "source.points=256", "evaluate.gates=false"),
 }
@@ -61,6 +62,9 @@ def test_a_shipped_recipe_runs(name, command, tmp_path, monkeypatch):
     monkeypatch.setattr(points, "choose_schedule", lambda rows: Schedule(4, 8))
     monkeypatch.setattr(translator, "choose_steps", lambda rows: 4)
     monkeypatch.setattr(reader, "STEPS", 4)
+    monkeypatch.setattr(intents, "LEAST_STEPS", 4)
+    monkeypatch.setattr(intents, "MOST_STEPS", 4)
+    monkeypatch.setattr(conversation_measures, "STEPS", 4)
     monkeypatch.setattr(shape_measures, "CHAMFER_ROWS", 8)
     changes = [*TINY, *NETS[load(name).task]]
     if load(name).source.kind == "hub":

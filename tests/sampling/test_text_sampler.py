@@ -7,7 +7,7 @@ import torch
 from synthgen.codecs.pairs import fit_pair_codec
 from synthgen.networks.language import TextDenoiser
 from synthgen.sampling.options import SampleOptions
-from synthgen.sampling.pretrained import MaskedPipeline, load_denoiser, save_pipeline
+from synthgen.sampling.pretrained import BlockPipeline, load_denoiser, save_pipeline
 from synthgen.sampling.sampler import Sampler
 from synthgen.slots import Names
 from synthgen.types import Data, Origin, as_objects, take_rows
@@ -51,12 +51,10 @@ def test_a_row_does_not_depend_on_its_company(sampler):
         assert sampler.sample(take_rows(conditions, part), part)["target"].tolist() == whole[part].tolist()
 
 
-def test_the_bare_loop_calls_the_net_for_every_width(sampler):
-    widths, counted = sampler.codec.widths(ask(6)), []
-    hook = sampler.net.register_forward_hook(lambda *_: counted.append(1))
-    rows, _ = sampler.time_bare(ask(6), 0.001)
-    hook.remove()
-    assert rows % 6 == 0 and len(counted) == 4 * len(np.unique(widths)) * rows // 6
+def test_the_bare_loop_writes_rows_without_decoding_them(sampler, monkeypatch):
+    monkeypatch.setattr(type(sampler.codec), "decode", None)
+    rows, seconds = sampler.time_bare(ask(6), 0.001)
+    assert rows % 6 == 0 and rows and seconds > 0
 
 
 def test_a_saved_model_draws_the_same_texts_and_is_a_pipeline(sampler, tmp_path):
@@ -64,7 +62,7 @@ def test_a_saved_model_draws_the_same_texts_and_is_a_pipeline(sampler, tmp_path)
     loaded = Sampler(load_denoiser(TextDenoiser, tmp_path), sampler.codec, sampler.options, seed=3)
     rows = ask(6)
     assert loaded.sample(rows, np.arange(6))["target"].tolist() == sampler.sample(rows, np.arange(6))["target"].tolist()
-    found = MaskedPipeline.from_pretrained(tmp_path, denoiser=load_denoiser(TextDenoiser, tmp_path))
+    found = BlockPipeline.from_pretrained(tmp_path, denoiser=load_denoiser(TextDenoiser, tmp_path))
     condition = sampler.codec.condition(take_rows(rows, slice(0, 1)))
     tokens = found(condition, num_inference_steps=4, seed=3)
     known = condition["known"]

@@ -40,7 +40,7 @@ from .dialogues import Dialogue, Turn
 from .facts import Fact, place_name
 from .phrases import FAMILIES
 
-__all__ = ["check_facts", "draw_dialogues", "part_of"]
+__all__ = ["TONES", "build_world", "check_facts", "draw_dialogue", "draw_dialogues", "part_of"]
 
 Allowed = Callable[[str, str], bool]  # (subject, kind): a territory's name and a kind of fact; or a phrase
 Item = TypeVar("Item")
@@ -132,8 +132,8 @@ def build_world(allowed: Allowed) -> World:
     return World(facts, kinds, rich, tuple(name for name in names if allowed(name, "other")), allowed)
 
 
-def draw_dialogue(draw: np.random.Generator, world: World) -> Dialogue:
-    scene = Scene(draw, world, TONES[int(draw.integers(len(TONES)))])
+def draw_dialogue(draw: np.random.Generator, world: World, tone: str | None = None) -> Dialogue:
+    scene = Scene(draw, world, tone or TONES[int(draw.integers(len(TONES)))])
     exchanges = int(draw.choice(EXCHANGES, p=EXCHANGE_SHARES))
     if exchanges > 1 and scene.chance(GREETING):
         say(scene, "greet", FRAMES["greet", scene.tone])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
@@ -23,7 +23,7 @@ from ..builtins import check_builtin
 from ..rows import PARTS, BadRow, Faults
 from ..splits import HELDOUT_SEED, VALIDATION_SEED, split_rows
 from ..tables import check_columns
-from .assistant import draw_dialogues, part_of
+from .assistant import build_world, draw_dialogue, draw_dialogues, part_of
 from .cells import TooLong
 from .conversation_options import ConversationSourceOptions
 from .dialogues import Dialogue, Unanswered, read_dialogue, shorten
@@ -64,6 +64,7 @@ class Loaded:
     parts: dict[str, list[Dialogue]]
     classes: Classes
     origin: Origin
+    draw: Callable[..., Dialogue] | None = None  # (generator, tone=...)
 
 
 def load_conversations(options: ConversationSourceOptions, seed: int) -> Data:
@@ -72,11 +73,13 @@ def load_conversations(options: ConversationSourceOptions, seed: int) -> Data:
     Object columns with one tuple a dialogue, one entry a turn: roles ("user", "assistant", "system"), contents,
     intents ("" where unknown), slots (tuples of (name, value), each value verbatim in its turn); neighbouring turns
     have different roles. tone: str, "" where unknown. label int64: the class. details: language, intents, slots and
-    tones of the training rows, and whether each row's facts can be checked (only those of "assistant").
+    tones of the training rows, whether each row's facts can be checked (only those of "assistant"), and `draw`: where
+    dialogues are drawn, (generator, tone) -> a Dialogue about what may be asked in training, else None.
     """
     loaded = _load_assistant(options, seed) if options.kind == "builtin" else _load_records(options, seed)
     train, validation, heldout = (_stack(loaded.parts[part], loaded.classes) for part in PARTS)
     details = {**_list_names(loaded.parts["train"]), "language": "en", "checked": options.kind == "builtin"}
+    details["draw"] = loaded.draw
     return Data(train, validation, heldout, loaded.classes.names, loaded.origin, details=details)
 
 
@@ -109,7 +112,7 @@ def _load_assistant(options: ConversationSourceOptions, seed: int) -> Loaded:
         ("facts and shares of speakers are CLDR's own",),
     )
     classes = Classes(tuple(sorted({dialogue.first_intent for dialogue in parts["train"]})), by_intent=True)
-    return Loaded(parts, classes, origin)
+    return Loaded(parts, classes, origin, partial(draw_dialogue, world=build_world(partial(_is_of, "train", options))))
 
 
 def _is_of(part: str, options: ConversationSourceOptions, subject: str, kind: str) -> bool:

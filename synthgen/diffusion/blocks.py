@@ -1,0 +1,270 @@
+"""Block diffusion of tokens: a few tokens at a time, by masked diffusion, each block given those before it.
+
+Between a model that writes token by token and one that writes a row at once (Arriola et al. 2025, arXiv:2503.09573): a
+block sees what is always seen, the blocks before it, and itself. So what is written is read once and kept, and in
+training every block of a row is learnt from in the same pass: the row is shown twice, whole and with hidden tokens, and
+hidden tokens look at the whole blocks before their own.
+
+    process = Blocks(mask=1, end=2, pad=0, size=4)
+    loss = process.loss(net, x, condition, keep, process.draw(x, condition, levels, generator))
+    x = process.solve(net, process.draw_noise(seed, indices, (L,), steps), condition, steps)
+
+A condition has "segment", int64 (B, L): which text a position is of, in the order of the writing; −1: always seen,
+before all texts, or, where the token is `pad`, empty and never looked at. "offset" (B, L) counts the positions of a
+text from 0; blocks are cut from there. "value" (B, L) is the net's. For `solve` it has "known", int64 (B, L): the token
+of a position, −1: to be written. The net is not told how much is hidden: it can see it (Ou et al. 2024,
+arXiv:2406.03736, section 3.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from ..types import Condition, Drawn, Levels, Steps
+from .masked import SURE, choose_tokens, draw_rates, is_behind
+from .noise import PROBED, row_generator
+
+NEVER = 1 << 40  # behind every block
+
+
+class Reader(Protocol):
+    """Keeps what a net has read of rows."""
+
+    def keep(self, place: torch.Tensor, x: torch.Tensor, there: torch.Tensor, block: torch.Tensor) -> None:
+        """Reads tokens x at places of the rows (int64 (B, R)); those that are not `there` (bool) do not count, and each
+        looks at those of no higher `block` (B, R)."""
+
+    def look(self, place: torch.Tensor, x: torch.Tensor, there: torch.Tensor, asked: torch.Tensor) -> torch.Tensor:
+        """Logits (N, V) of the `asked` positions (bool (B, R)), given what was kept; nothing more is kept."""
+
+
+class BlockNet(Protocol):
+    """What block diffusion asks of a denoiser."""
+
+    def __call__(
+        self, x: torch.Tensor, sigma: torch.Tensor, condition: Condition, keep: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Logits (N, V) of the positions condition["asked"] (bool (B, L)), where each position looks at those of
+        condition["allowed"] (bool (B, L, L))."""
+
+    def start(self, condition: Condition, keep: torch.Tensor | None) -> Reader:
+        """A reader of rows of that condition."""
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """The process for token numbers 0 … V − 1, of which `mask` stands for a hidden one."""
+
+    mask: int
+    end: int  # the token that closes a segment: behind it stands nothing but `pad`
+    pad: int = 0
+    size: int = 4  # positions of a block
+    choice: float = 1.0  # Gumbel noise on the order in which positions are written, at the first step; at the last 0
+    sure: float = 0.98  # a token of at least that probability is written at once (Wu et al. 2025, arXiv:2505.22618)
+
+    def draw(self, x: torch.Tensor, condition: Condition, levels: Levels, generator: torch.Generator) -> Drawn:
+        """(hidden, hidden), bool (B, L): each block has a rate of its own."""
+        block = number_blocks(condition, self.size)
+        count = max(1, int(block.max()) + 1)
+        rate = draw_rates(len(x) * count, generator).reshape(len(x), count)
+        hidden = hide_blocks(torch.rand(x.shape, generator=generator), rate, block)
+        return hidden, hidden
+
+    def probe(self, x: torch.Tensor, condition: Condition, seed: int, indices: Sequence[int]) -> Iterator[Drawn]:
+        """Once, each block hidden at another of five rates: they take turns from block to block, row to row."""
+        u = torch.from_numpy(np.stack([row_generator(seed, int(i), "noise").random(x.shape[1]) for i in indices]))
+        block = number_blocks(condition, self.size)
+        turn = np.add.outer(np.asarray(indices, np.int64), np.arange(max(1, int(block.max()) + 1))) % len(PROBED)
+        rates = torch.tensor(PROBED, device=x.device)[torch.from_numpy(turn).to(x.device)]
+        hidden = hide_blocks(u.to(x.device), rates, block)
+        yield hidden, hidden
+
+    def loss(
+        self, net: BlockNet, x: torch.Tensor, condition: Condition, keep: torch.Tensor | None, drawn: Drawn
+    ) -> torch.Tensor:
+        """Mean cross-entropy over a row's hidden positions, (B,), in nats."""
+        hidden, _ = drawn
+        shown, told = show_twice(x, hidden, condition, self)
+        logits = net(shown, x.new_zeros(len(x), dtype=torch.float32), told, keep)
+        row = hidden.nonzero(as_tuple=True)[0]
+        loss = F.cross_entropy(logits.float(), x[hidden], reduction="none")
+        return loss.new_zeros(len(x)).index_add(0, row, loss) / hidden.sum(1).clamp(min=1)
+
+    def draw_noise(
+        self, seed: int, indices: Sequence[int] | np.ndarray, shape: tuple[int, ...], steps: Steps
+    ) -> torch.Tensor:
+        """Uniform numbers, float32 (B, L, steps, 2): for the token of each position, and for when it is written. Those
+        of a shorter row are the first ones of a longer one's."""
+        found = [
+            row_generator(seed, int(index), "noise").random((*shape, steps.steps, 2), dtype=np.float32)
+            for index in indices
+        ]
+        return torch.from_numpy(np.stack(found)) if found else torch.zeros(0, *shape, steps.steps, 2)
+
+    def solve(self, net: BlockNet, noise: torch.Tensor, condition: Condition, steps: Steps) -> torch.Tensor:
+        """Tokens int64 (B, L), everything written; what is known stays as it is."""
+        return write_blocks(open_reader(net, condition, steps.guidance), noise, condition, self, steps)
+
+    def call(self, net: BlockNet, noise: torch.Tensor, condition: Condition, steps: Steps) -> None:
+        """The decoding itself: how often the net is asked depends on what it writes."""
+        self.solve(net, noise, condition, steps)
+
+
+def number_blocks(condition: Condition, size: int) -> torch.Tensor:
+    """int64 (B, L): the number of each position's block in its row, in the order of the writing; −1: always seen."""
+    segment, offset = condition["segment"], condition["offset"]
+    mark = torch.where(segment >= 0, segment * (1 << 20) + offset // size, -1)
+    new = torch.cat([mark[:, :1] >= 0, (mark[:, 1:] != mark[:, :-1]) & (mark[:, 1:] >= 0)], 1)
+    return torch.where(mark >= 0, new.long().cumsum(1) - 1, -1)
+
+
+def hide_blocks(u: torch.Tensor, rate: torch.Tensor, block: torch.Tensor) -> torch.Tensor:
+    """Which positions are hidden at their block's rate (B, K), by uniform numbers u (B, L): one a block at least."""
+    free, index = block >= 0, block.clamp(min=0)
+    least = torch.full(rate.shape, 2.0, dtype=u.dtype, device=u.device)
+    least = least.scatter_reduce(1, index, torch.where(free, u, 2.0), "amin")
+    return free & ((u < rate.gather(1, index)) | (u <= least.gather(1, index)))
+
+
+def show_twice(
+    x: torch.Tensor, hidden: torch.Tensor, condition: Condition, process: Blocks
+) -> tuple[torch.Tensor, Condition]:
+    """Rows whole, up to their last block, and then their texts with hidden tokens: (B, L'), and the condition for that,
+    with "allowed" (B, L', L') and "asked" (B, L')."""
+    segment, block = condition["segment"], number_blocks(condition, process.size)
+    place = torch.arange(segment.shape[1], device=x.device)
+    empty, free = (segment < 0) & (x == process.pad), block >= 0
+    last = block.max(1, keepdim=True).values
+    end = round_up(int(torch.where((block == last) & free, place, len(place)).amin(1).max()), len(place))
+    count = free.sum(1)
+    most = round_up(int(count.max()), len(place))
+    index = torch.argsort(~free, dim=1, stable=True)[:, :most]  # where texts are, without gaps
+    there = place[: index.shape[1]] < count[:, None]
+
+    def twice(values: torch.Tensor) -> torch.Tensor:
+        return torch.cat([values[:, :end], values.gather(1, index)], 1)
+
+    number, noisy = twice(block), torch.arange(end + index.shape[1], device=x.device) >= end
+    key, query = number[:, None, :], number[:, :, None]
+    own = key == query
+    allowed = torch.where(noisy[:, None], torch.where(noisy, own & (key >= 0), key < query), ~noisy & (key <= query))
+    nothing = torch.cat([empty[:, :end], ~there], 1)
+    allowed = allowed & ~nothing[:, None, :] | torch.eye(number.shape[1], dtype=torch.bool, device=x.device)
+    told: Condition = {name: twice(condition[name]) for name in ("segment", "offset", "value") if name in condition}
+    asked = torch.cat([torch.zeros_like(hidden[:, :end]), hidden.gather(1, index) & there], 1)
+    rest = {name: values for name, values in condition.items() if name != "known"}
+    shown = torch.cat([x[:, :end], torch.where(hidden, process.mask, x).gather(1, index)], 1)
+    return shown, {**rest, **told, "allowed": allowed, "asked": asked}
+
+
+def round_up(length: int, most: int) -> int:
+    """To a multiple of 8, or of 16 beyond 64, at most `most`: each new shape costs the libraries below milliseconds."""
+    step = 8 if length <= 64 else 16
+    return min(-(-length // step) * step, most)
+
+
+def open_reader(net: BlockNet, condition: Condition, scale: float) -> Reader:
+    """A reader; at a scale other than 1 a guided one (Ho & Salimans 2022, eq. 6, on logits), at twice the price."""
+    if scale == 1.0:
+        return net.start(condition, None)
+    untold = torch.zeros(len(condition["known"]), dtype=torch.bool, device=condition["known"].device)
+    return Guided(net.start(condition, None), net.start(condition, untold), scale)
+
+
+@dataclass(frozen=True)
+class Guided:
+    told: Reader
+    untold: Reader
+    scale: float
+
+    def keep(self, *read: torch.Tensor) -> None:
+        self.told.keep(*read)
+        self.untold.keep(*read)
+
+    def look(self, *asked: torch.Tensor) -> torch.Tensor:
+        without = self.untold.look(*asked)
+        return without + self.scale * (self.told.look(*asked) - without)
+
+
+def write_blocks(
+    reader: Reader, noise: torch.Tensor, condition: Condition, process: Blocks, steps: Steps
+) -> torch.Tensor:
+    """Block after block: each is written in at most so many steps, then read and kept. What is closed is left."""
+    known, segment = condition["known"], condition["segment"]
+    block, order = number_blocks(condition, process.size), torch.arange(segment.shape[1], device=known.device)
+    x = torch.where(known < 0, process.mask, known)
+    alive = block >= 0  # what is still to be written, or read
+    begun = (segment < 0) & (known != process.pad)
+    opened = torch.where(known < 0, block, NEVER).amin(1, keepdim=True) if known.numel() else block[:, :0]
+    begun |= alive & (block < opened)
+    alive = alive & ~begun
+    width = int((begun * (order + 1)).max()) if begun.numel() else 0
+    if width:
+        reader.keep(order[:width].expand(len(x), width), x[:, :width], begun[:, :width], block[:, :width])
+    while bool(alive.any()):
+        turn = torch.where(alive, block, NEVER).amin(1, keepdim=True)
+        inside = block == turn  # of no position, where a row is done
+        place = (inside.long().argmax(1)[:, None] + order[: process.size]).clamp(max=len(order) - 1)
+        there = order[: process.size] < inside.sum(1, keepdim=True)
+        part = Part(place, there, x.gather(1, place), (known.gather(1, place) < 0) & there)
+        written = write_part(reader, part, noise, process, steps)
+        x = put(x, place, there, written)
+        ended = ((written == process.end) & there).any(1, keepdim=True)
+        closed = (segment == segment.gather(1, place[:, :1])) & ended & (block > turn)
+        x = torch.where(closed, process.pad, x)
+        alive = alive & (block > turn) & ~closed
+        if bool(alive.any()):
+            reader.keep(place, written, there, turn.expand(-1, place.shape[1]))
+    return x
+
+
+def put(x: torch.Tensor, place: torch.Tensor, there: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """`values` (B, R) at their places where they are `there`."""
+    row, column = there.nonzero(as_tuple=True)
+    x = x.clone()
+    x[row, place[row, column]] = values[row, column]
+    return x
+
+
+@dataclass(frozen=True)
+class Part:
+    """A block of every row."""
+
+    place: torch.Tensor  # int64 (B, R)
+    there: torch.Tensor  # bool (B, R)
+    x: torch.Tensor  # int64 (B, R)
+    open: torch.Tensor  # bool (B, R): to be written
+
+
+def write_part(reader: Reader, part: Part, noise: torch.Tensor, process: Blocks, steps: Steps) -> torch.Tensor:
+    """Confidence-ordered decoding (MaskGIT, Chang et al. 2022, arXiv:2202.04200, section 3.2).
+
+    In each step an equal share of what is open is written, those positions whose token, drawn at the temperature, is
+    the likeliest, after Gumbel noise that fades to nothing; and whatever is sure.
+    """
+    x, open_, place = part.x, part.open, part.place
+    everyone, total = torch.arange(len(x), device=x.device)[:, None], min(steps.steps, process.size)
+    for number in range(total):
+        if not bool(open_.any()):
+            break
+        logits = reader.look(place, x, part.there, open_).float()
+        logits[:, process.mask] = -torch.inf
+        u, v = noise[everyone, place, min(number, noise.shape[2] - 1)].unbind(2)
+        drawn, likely = choose_tokens(logits[None], u[open_][None], steps.temperature)
+        token = x.masked_scatter(open_, drawn)
+        chance = torch.zeros_like(u).masked_scatter(open_, likely)
+        fading = process.choice * (1 - (number + 1) / total)
+        score = chance.clamp(min=SURE).log() - fading * (-v.clamp(SURE, 1 - 1e-7).log()).log()
+        rank = torch.argsort(torch.where(open_, score, -torch.inf), dim=1, descending=True, stable=True).argsort(1)
+        left = -(-open_.sum(1) // (total - number))  # so many are written now
+        x = torch.where(open_ & ((rank < left[:, None]) | (chance >= process.sure)), token, x)
+        behind = is_behind(x == process.end, torch.zeros_like(place)) & part.open
+        x = torch.where(behind, process.pad, x)
+        open_ = open_ & (x == process.mask)
+    return x
