@@ -1,8 +1,8 @@
 """Which pairs to write: class, leading side, what stands in the slots, or a text that is given.
 
-Knows texts and slots, neither tokens nor the net. A new pair borrows its length and its kinds of slots from a real row
-of its class; numbers come from other rows of the class, at the same place and of as many digits, or from between two
-of them.
+Knows texts and slots, neither tokens nor the net. A new pair borrows its kinds of slots from a real row of its class;
+numbers come from other rows of the class, at the same place and of as many digits, or from between two of them. Where
+all real rows keep an order, as the years of an interval do, so does a new pair.
 
     generator = build_pairs(data, PairConditionOptions(), seed=0, names=names, slots=8)
     generator.draw(np.arange(256))      # label, lead, source, target, like, values, keep, dice
@@ -18,17 +18,21 @@ import numpy as np
 
 from ..diffusion.noise import row_generator
 from ..errors import UserError
-from ..slots import Names, Value, lift
+from ..slots import SLOT, Names, Value, lift
 from ..types import Columns, Data, as_objects
 from .class_mix import ClassMix, named_weights
 from .pair_options import PairConditionOptions
 
 SIDES = ("source", "target")
 BETWEEN = 0.5  # share of the numbers that come from between two real ones
+FEW = 20  # real rows: an order that fewer keep may be chance
 TRIES = 4  # for values that differ from one another
 LARGEST_TEXTS = 2**28  # bytes of a file of given texts
 
-Kind = tuple[int, int, int, int]  # class, leading side, place of the slot, digits; 0: a name
+Form = tuple[
+    int, int, tuple[int, ...]
+]  # class, leading side, the slots in the order of the text: (0, 0, 1) in "5.5.81"
+Kind = tuple[Form, int, int]  # form, number of the slot, digits; 0: a name
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class Template:
 
     text: str
     values: tuple[Value, ...]
+    form: Form
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ class Pairs:
     seed: int
     templates: dict[tuple[int, int], list[Template]]  # by class and leading side
     donors: dict[Kind, list[Value]]  # distinct, numbers in order
+    orders: dict[Form, list[tuple[int, int]]]  # slots of which the first is never larger than the second
     given: list[tuple[str, int]]  # texts and their class, where one side is given
 
     def draw(self, indices: np.ndarray) -> Columns:
@@ -72,13 +78,23 @@ class Pairs:
         values = template.values
         if self.options.recombine:
             for _ in range(TRIES):
-                values = tuple(self._choose(draw, label, lead, n, value) for n, value in enumerate(template.values))
+                values = self._arrange(
+                    [self._choose(draw, template.form, n, value) for n, value in enumerate(template.values)],
+                    template.form,
+                )
                 if len(set(values)) == len(values):
                     break
         return lead, template.text, values, int(draw.integers(2**62))
 
-    def _choose(self, draw: np.random.Generator, label: int, lead: int, place: int, value: Value) -> Value:
-        donors = self.donors[kind_of(label, lead, place, value)]
+    def _arrange(self, values: list[Value], form: Form) -> tuple[Value, ...]:
+        """The values in the order that real rows of that form keep."""
+        for first, second in self.orders.get(form, ()):
+            if measure(values[first]) > measure(values[second]):
+                values[first], values[second] = values[second], values[first]
+        return tuple(values)
+
+    def _choose(self, draw: np.random.Generator, form: Form, place: int, value: Value) -> Value:
+        donors = self.donors[kind_of(form, place, value)]
         found = donors[draw.integers(len(donors))]
         if isinstance(found, tuple) or draw.random() >= BETWEEN:
             return found
@@ -104,8 +120,26 @@ def _place(seed: int, index: int, count: int) -> int:
     return int(row_generator(seed, turn, "given").permutation(count)[place])
 
 
-def kind_of(label: int, lead: int, place: int, value: Value) -> Kind:
-    return label, lead, place, 0 if isinstance(value, tuple) else len(value)
+def kind_of(form: Form, place: int, value: Value) -> Kind:
+    return form, place, 0 if isinstance(value, tuple) else len(value)
+
+
+def measure(value: Value) -> int:
+    """What order is about; names have none."""
+    return 0 if isinstance(value, tuple) else int(value)
+
+
+def find_orders(templates: list[Template]) -> list[tuple[int, int]]:
+    """Pairs of numbers of as many digits of which the first is never larger than the second, in 20 rows or more."""
+    found = []
+    slots = range(min(len(template.values) for template in templates))
+    for first in slots:
+        for second in slots[first + 1 :]:
+            pairs = [(t.values[first], t.values[second]) for t in templates]
+            rows = [(a, b) for a, b in pairs if isinstance(a, str) and isinstance(b, str) and len(a) == len(b)]
+            if len(rows) == len(pairs) >= FEW and all(int(a) <= int(b) for a, b in rows):
+                found.append((first, second))
+    return found
 
 
 def build_pairs(data: Data, options: PairConditionOptions, seed: int, names: Names, slots: int) -> Pairs:
@@ -118,13 +152,18 @@ def build_pairs(data: Data, options: PairConditionOptions, seed: int, names: Nam
     donors: dict[Kind, dict[Value, None]] = {}
     for source, target, label in zip(train["source"], train["target"], train["label"].tolist(), strict=True):
         for lead, text in enumerate((source, target)):
-            values = lift((source, target), slots, lead, names).values
-            templates.setdefault((label, lead), []).append(Template(text, values))
-            for place, value in enumerate(values):
-                donors.setdefault(kind_of(label, lead, place, value), {})[value] = None
+            lifted = lift((source, target), slots, lead, names)
+            form = (label, lead, tuple(int(found[1]) for found in SLOT.finditer(lifted.texts[lead]) if found[1]))
+            templates.setdefault((label, lead), []).append(Template(text, lifted.values, form))
+            for place, value in enumerate(lifted.values):
+                donors.setdefault(kind_of(form, place, value), {})[value] = None
+    by_form: dict[Form, list[Template]] = {}
+    for template in (template for found in templates.values() for template in found):
+        by_form.setdefault(template.form, []).append(template)
+    orders = {form: find_orders(found) for form, found in by_form.items()}
     ordered = {kind: sorted(found, key=str) for kind, found in donors.items()}
     given = _given(data, options) if options.write != "both" else []
-    return Pairs(ClassMix(_weights(data, options), seed), options, seed, templates, ordered, given)
+    return Pairs(ClassMix(_weights(data, options), seed), options, seed, templates, ordered, orders, given)
 
 
 def _weights(data: Data, options: PairConditionOptions) -> np.ndarray:

@@ -62,7 +62,9 @@ def test_turns_that_leave_out_a_value_are_counted_before_the_gates():
 
 
 def test_pairs_of_words_are_counted_in_groups_of_one_size():
-    assert measures.distinct_pairs([("a b c",)]) == 1 and measures.distinct_pairs([("a b a b",)]) == pytest.approx(2 / 3)
+    assert measures.distinct_pairs([("a b c",)]) == 1 and measures.distinct_pairs([("a b a b",)]) == pytest.approx(
+        2 / 3
+    )
     many = [("a b c",)] * 250
     assert measures.distinct_pairs(many) == pytest.approx(2 / 200) and measures.distinct_pairs([("a",)]) == 0
     assert math.isnan(measures.share_right([None]))

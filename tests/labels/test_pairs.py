@@ -83,3 +83,21 @@ def test_options_that_do_not_belong_together():
         PairConditionOptions(texts="a.txt")
     with pytest.raises(ValueError, match="keep belongs to write: both"):
         PairConditionOptions(write="target", keep=0.5)
+
+
+def test_an_order_that_all_real_rows_keep_is_kept_and_places_are_those_of_the_form():
+    rows = [(f"{a} to {a + n}", f"{a} bis {a + n}") for a in range(1900, 1960, 2) for n in (3, 7)]
+    rows += [(f"{d}/{d}/{y}", f"{d}.{d}.{y}") for d in (10, 11, 12) for y in (70, 75, 81)]
+    rows += [(f"{m}/{d}/{y}", f"{d}.{m}.{y}") for m in (10, 11) for d in (20, 28) for y in (70, 75, 81)]
+    columns = {
+        "source": as_objects([r[0] for r in rows]), "target": as_objects([r[1] for r in rows]),
+        "label": np.array([int("/" in r[0]) for r in rows]),
+    }  # fmt: skip
+    details = {"undrawn": (), "languages": ("en", "de")}
+    data = Data(columns, columns, columns, ("years", "date"), Origin("x", "x", "x", "x", "x"), details=details)
+    drawn = build_pairs(data, PairConditionOptions(lead="source"), 0, Names.of([]), 8).draw(np.arange(300))
+    years = [v for v, label in zip(drawn["values"], drawn["label"], strict=True) if label == 0]
+    assert all(int(a) <= int(b) for a, b in years) and len(set(years)) > 50
+    dates = [v for v, label in zip(drawn["values"], drawn["label"], strict=True) if label == 1]
+    assert {len(v) for v in dates} == {2, 3}
+    assert all(int(v[1]) <= 28 if len(v) == 3 else int(v[1]) >= 70 for v in dates)

@@ -24,7 +24,7 @@ def test_plans_are_about_what_may_be_asked_in_training(data):
             asked += 1
             assert part_of(dict(slots[0])["territory"], kind, 0.1, 0.2) == "train"
     assert asked > 10 and len(set(drawn["slots"])) > 50
-    assert set(data.classes[label] for label in drawn["label"]) == set(data.classes)
+    assert {data.classes[label] for label in drawn["label"]} == set(data.classes)
 
 
 def test_real_dialogues_pass_their_checks_and_a_wrong_fact_is_named(data):
@@ -34,7 +34,7 @@ def test_real_dialogues_pass_their_checks_and_a_wrong_fact_is_named(data):
         assert sum(map(bool, check.judge(data.heldout)[1])) <= 0.02 * len(data.heldout["label"]), check.name
     rows = {
         "roles": as_objects([("user", "assistant")] * 2),
-        "contents": as_objects([("What is the currency of Japan?", f"It is the {coin}.") for coin in ("Japanese Yen", "Euro")]),
+        "contents": as_objects(("The currency of Japan, please?", f"It is the {c}.") for c in ("Japanese Yen", "Euro")),
     }  # fmt: skip
     scores, reasons = checks["facts"].judge(rows)
     assert scores.tolist() == [1, 0] and reasons == ["", "turn 1 is wrong, or no answer: It is the Euro."]
