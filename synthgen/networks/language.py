@@ -21,11 +21,11 @@ from torch import nn
 from ..options import Options
 from ..types import Condition
 from .preconditioning import Teller
-from .tokens import Block, Kept, hinder
+from .tokens import Block, Kept, hinder, make_room
 
 LAST = 1 << 40  # a block behind all others
 ASKED = 256  # positions: logits are computed of a multiple of so many
-HEAD = 64  # channels of an attention head, where the width allows it: half the attention of 32, and a fifth off a step
+HEAD = 64  # channels of an attention head, where the width allows it: half the weights of attention that 32 has
 
 
 class TextOptions(Options):
@@ -140,10 +140,9 @@ class TextReader:
 
     def __init__(self, net: TextDenoiser, condition: Condition, told: torch.Tensor) -> None:
         self.net, self.condition, self.told = net, condition, told
-        rows, length = condition["segment"].shape
         self.count = 0  # tokens that are kept, there or not
-        self.kept = [Kept(2 * length + ASKED) for _ in net.blocks]
-        self.there = torch.zeros(rows, 2 * length + ASKED, dtype=torch.bool, device=told.device)
+        self.kept = [Kept() for _ in net.blocks]
+        self.there: torch.Tensor = torch.zeros(len(told), 64, dtype=torch.bool, device=told.device)
         self.waiting: Part | None = None  # what `keep` was told last: it is read together with what comes next
 
     def keep(self, place: torch.Tensor, x: torch.Tensor, there: torch.Tensor, block: torch.Tensor) -> None:
@@ -177,6 +176,7 @@ class TextReader:
         for layer, kept in zip(self.net.blocks, self.kept, strict=True):
             h = layer(h, self.told, bias, kept)
         stay = x.shape[1] if stay is None else stay
+        self.there = make_room(self.there, there, self.count + stay, 1)
         self.there[:, self.count : self.count + stay] = there[:, :stay]
         self.count, self.waiting = self.count + stay, None
         for kept in self.kept:

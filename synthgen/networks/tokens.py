@@ -219,19 +219,31 @@ def hinder(allowed: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     return torch.zeros(allowed.shape, dtype=dtype, device=allowed.device).masked_fill(~allowed, -1e4)[:, None]
 
 
-class Kept:
-    """Keys and values (B, heads, up to `most`, channels) of what a block has read."""
+def make_room(old: torch.Tensor | None, like: torch.Tensor, end: int, axis: int) -> torch.Tensor:
+    """`old`, with room for at least `end` along an axis; zeros of `like`'s other sizes where there is none."""
+    if old is not None and old.shape[axis] >= end:
+        return old
+    shape = list(like.shape)
+    shape[axis] = max(end, 64 if old is None else 2 * old.shape[axis])
+    new = like.new_zeros(shape)
+    if old is not None:
+        new.narrow(axis, 0, old.shape[axis]).copy_(old)
+    return new
 
-    def __init__(self, most: int) -> None:
-        self.most, self.count = most, 0  # places, and those that are taken
+
+class Kept:
+    """Keys and values (B, heads, tokens, channels) of what a block has read."""
+
+    def __init__(self) -> None:
+        self.count = 0  # tokens that stay
         self.keys: torch.Tensor | None = None
         self.values: torch.Tensor | None = None
 
     def add(self, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """All that is kept, and those of the tokens that are read now; they stay if `count` is raised."""
-        if self.keys is None or self.values is None:
-            rows, heads, _, channels = keys.shape
-            self.keys, self.values = (x.new_zeros(rows, heads, self.most, channels) for x in (keys, values))
         end = self.count + keys.shape[2]
+        self.keys, self.values = (
+            make_room(old, new, end, 2) for old, new in ((self.keys, keys), (self.values, values))
+        )
         self.keys[:, :, self.count : end], self.values[:, :, self.count : end] = keys, values
         return self.keys[:, :, :end], self.values[:, :, :end]

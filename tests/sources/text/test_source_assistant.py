@@ -11,7 +11,7 @@ from synthgen.sources.text.assistant_facts import is_fact, known_facts, tongues
 from synthgen.sources.text.assistant_wordings import BRIEF, DIRECT, FRAMES, KINDS, NAMES, REPLIES, TONES
 from synthgen.sources.text.dialogues import Dialogue
 
-COUNT = 2_000
+COUNT = 700
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_acts_wordings_and_tones_are_many(dialogues: list[Dialogue]) -> None:
             for name, value in turn.slots:
                 shape = shape.replace(value, f"<{name}>")
             shapes.add(shape)
-    assert len(shapes) > 800
+    assert len(shapes) > 400
 
 
 def test_what_is_said_of_drawn_dialogues_is_so(dialogues: list[Dialogue]) -> None:
@@ -80,7 +80,7 @@ def test_a_swapped_value_is_wrong(dialogues: list[Dialogue]) -> None:
                 swapped = whole.sub(lambda _, other=other: other, turn.content, count=1)
                 assert check_facts(roles, [*contents[:number], swapped, *contents[number + 1 :]]) is False, swapped
                 tried[name] += 1
-    assert set(tried) == {"territory", "currency", "language", "percent", "day", "phrase"} and min(tried.values()) > 300
+    assert set(tried) == {"territory", "currency", "language", "percent", "day", "phrase"} and min(tried.values()) > 90
 
 
 @pytest.mark.parametrize(
