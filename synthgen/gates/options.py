@@ -61,7 +61,7 @@ class GateOptions(Options):
     words: Annotated[list[Saying], Field(min_length=1, max_length=100_000)] | None = None
     """Texts: words, or groups of words, that no row may say, in whatever case; null: none."""
     agreement: Annotated[AgreementOptions | Off, Switch] = AgreementOptions()
-    """A judge that never saw the row doubts that image and label belong together."""
+    """A judge that never saw the row doubts that content and label belong together."""
     copies: Annotated[CopyOptions | Off, Switch] = CopyOptions()
     """The row copies a training row."""
     duplicates: Annotated[DuplicateOptions | Off, Switch] = DuplicateOptions()
