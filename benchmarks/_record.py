@@ -204,6 +204,13 @@ def make_run(name: str, recipe: str, options: argparse.Namespace, *own: str, kee
     return Run(folder, seconds, json.loads((folder / "dataset" / "report.json").read_text()))
 
 
+def measure_beside(script: str, run: Run) -> dict[str, Any]:
+    """The line of JSON that another script of this folder prints last about a run, in a process of its own."""
+    command = [sys.executable, str(HERE / script), str(run.folder)]
+    found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment())
+    return dict(json.loads(found.stdout.splitlines()[-1]))
+
+
 def judge(
     key: str, value: float, sd: float | None = None, over: str = "learner seeds", *, note: str = "", only: bool = True
 ) -> Measure:

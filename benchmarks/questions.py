@@ -6,26 +6,13 @@ type. Whether that measure fails questions about the wrong territory is tried by
     python benchmarks/questions.py
 """
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-from typing import Any
-
-from _record import Run, command_line, environment, judge, make_run, ratio, write
-
-
-def read_wrong_questions(run: Run) -> dict[str, Any]:
-    script = Path(__file__).with_name("_wrong_questions.py")
-    command = [sys.executable, str(script), str(run.folder)]
-    found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment())
-    return dict(json.loads(found.stdout.splitlines()[-1]))
+from _record import command_line, judge, make_run, measure_beside, ratio, write
 
 
 def main() -> None:
     options = command_line("questions", __doc__).parse_args()
     run = make_run("questions", "qa", options)
-    wrong = read_wrong_questions(run)
+    wrong = measure_beside("_wrong_questions.py", run)
     own = run.report["fidelity"]["own"]
     after = f"one training; after the gates {own['right']:.3f}"
     told = f"real questions that name another territory of their passage: F1 {wrong['f1']:.2f}"

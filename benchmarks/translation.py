@@ -6,28 +6,15 @@ seconds (`_autoregressive.py`): what it gets right, and how many rows a second i
     python benchmarks/translation.py
 """
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-from typing import Any
-
-from _record import Run, command_line, environment, judge, make_run, ratio, write
+from _record import command_line, judge, make_run, measure_beside, ratio, write
 
 ONE = "one training"
-
-
-def write_token_by_token(run: Run) -> dict[str, Any]:
-    script = Path(__file__).with_name("_autoregressive.py")
-    command = [sys.executable, str(script), str(run.folder)]
-    found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment())
-    return dict(json.loads(found.stdout.splitlines()[-1]))
 
 
 def main() -> None:
     options = command_line("translation", __doc__).parse_args()
     run = make_run("translation", "translation", options)
-    beside = write_token_by_token(run)
+    beside = measure_beside("_autoregressive.py", run)
     own, utility = run.report["fidelity"]["own"], run.report["utility"]
     regimes = [utility[f"train_{kind}_test_real"] for kind in ("synthetic", "real")]
     exact = ratio(*(regime["also"]["exact"]["values"] for regime in regimes))

@@ -147,13 +147,14 @@ def _find_forms(text: str, side: int, values: Iterable[Value]) -> list[Found]:
 def lift_known(text: str, places: Mapping[str, int]) -> str:
     """`text` with the slot of each value of `places` wherever it stands as a word of its own, longer values first; one
     that stands nowhere so is lifted where it first occurs."""
-    found: list[tuple[int, int, int]] = []
-    for value in sorted(places, key=len, reverse=True):
-        starts = [at for at in range(len(text)) if text.startswith(value, at)] if value and value in text else []
-        free = [at for at in starts if all(at >= end or at + len(value) <= start for start, end, _ in found)]
-        alone = [at for at in free if stands_alone(text, at, at + len(value))]
-        found += [(at, at + len(value), places[value]) for at in alone or free[:1]]
-    return _replace(text, sorted(found))
+    found = [
+        (start, end, form[0]) for start, end, form in _find_forms(text, 0, [(value,) for value in places if value])
+    ]
+    for value in sorted(places.keys() - {value for *_, value in found}, key=len, reverse=True):
+        at = text.find(value) if value else -1
+        if at >= 0 and all(at >= end or at + len(value) <= start for start, end, _ in found):
+            found.append((at, at + len(value), value))
+    return _replace(text, sorted((start, end, places[str(value)]) for start, end, value in found))
 
 
 def _replace(text: str, slots: Sequence[tuple[int, int, int]]) -> str:

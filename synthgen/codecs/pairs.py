@@ -16,10 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ..diffusion.masked import round_up
 from ..slots import Lifted, Names, code_value, find_zero, lift
 from ..types import Columns, Data, count_rows
 from ..vocabulary import FIRST, Vocabulary
-from .tokens import Frame, Segment, TokenCodec, Told, close, describe_texts, find_room, round_width
+from .tokens import Frame, Segment, TokenCodec, Told, close, describe_texts, find_room
 
 SIDES = ("source", "target")
 
@@ -112,4 +113,4 @@ def fit_pair_codec(data: Data, names: Names, size: int, slots: int) -> PairCodec
     codec = PairCodec(vocabulary, names, zeros, rooms, 0)
     parts = [codec.views(rows) for rows in (train, data.validation, data.heldout)]
     widest = max(int(codec.widths(rows).max()) for rows in parts)
-    return PairCodec(vocabulary, names, zeros, rooms, max(widest, round_width(slots + sum(rooms))))
+    return PairCodec(vocabulary, names, zeros, rooms, max(widest, round_up(slots + sum(rooms))))

@@ -16,11 +16,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from ..diffusion.masked import round_up
 from ..passages import KnownNames, find_window
 from ..slots import Value, code_value, lift
 from ..types import Columns, Data, count_rows, take_rows
 from ..vocabulary import FIRST, Vocabulary
-from .tokens import Frame, Segment, TokenCodec, Told, close, describe_texts, find_room, round_width
+from .tokens import Frame, Segment, TokenCodec, Told, close, describe_texts, find_room
 
 MARKS = ("answer", "/answer", "none")
 PLACEHOLDER = "\ufdd0"  # stands for the answer while names are lifted; no text has it: no character is assigned there
@@ -123,5 +124,5 @@ def fit_question_codec(data: Data, names: KnownNames, size: int, slots: int) -> 
     room = find_room(max(len(vocabulary.encode(text)) for text in questions))
     codec = QuestionCodec(vocabulary, names, room, 0)
     longest = max(int(codec.widths(part).max()) for part in (data.train, data.validation, data.heldout))
-    widest = round_width(MOST_WINDOW + room + 2)  # whatever passage is asked about
+    widest = round_up(MOST_WINDOW + room + 2)  # whatever passage is asked about
     return replace(codec, longest=max(longest, widest))

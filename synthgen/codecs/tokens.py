@@ -18,13 +18,11 @@ import numpy as np
 import torch
 from sklearn.feature_extraction.text import HashingVectorizer
 
-from ..diffusion.blocks import Blocks
+from ..diffusion.masked import Blocks, round_up
 from ..slots import Value
 from ..types import Columns, Condition, Process
 from ..vocabulary import END, MASK, PAD, Vocabulary
 
-STEP = 8  # widths of rows are multiples of it, of long rows of twice as much
-LONG = 64
 BLOCK = 4  # tokens that are written together
 LONGEST = 511  # tokens of a text
 DESCRIPTOR_SIZE = 256
@@ -64,7 +62,7 @@ class Frame:
     @property
     def width(self) -> int:
         total = len(self.prefix) + sum(segment.room for segment in self.segments)
-        return round_width(total)
+        return round_up(total)
 
     def spans(self) -> list[slice]:
         """Where each segment stands."""
@@ -73,12 +71,6 @@ class Frame:
             found.append(slice(start, start + segment.room))
             start += segment.room
         return found
-
-
-def round_width(tokens: int) -> int:
-    """The width of a row of so many tokens: there are few, since each costs the libraries below time to prepare for."""
-    step = STEP if tokens <= LONG else 2 * STEP
-    return -(-tokens // step) * step
 
 
 class TokenCodec(ABC):
@@ -122,7 +114,7 @@ class Packed:
 
 def pack(frames: Sequence[Frame], width: int | None = None) -> Packed:
     """The rows' tokens, int64 (B, L), and the condition: segment, offset, value and known (B, L), label (B,)."""
-    length = width or max((frame.width for frame in frames), default=STEP)
+    length = width or max((frame.width for frame in frames), default=0)
     shape = (len(frames), length)
     x, value, offset = (np.zeros(shape, np.int64) for _ in range(3))
     segment, known = np.full(shape, -1, np.int64), np.full(shape, PAD, np.int64)

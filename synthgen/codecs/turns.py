@@ -18,10 +18,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from ..diffusion.masked import round_up
 from ..slots import lift_known
 from ..types import Columns, Data, as_objects, count_rows
 from ..vocabulary import Vocabulary
-from .tokens import Frame, Segment, TokenCodec, Told, close, describe_texts, find_room, round_width
+from .tokens import Frame, Segment, TokenCodec, Told, close, describe_texts, find_room
 
 SLOTS = 8  # of a turn; further values are spelled out by the net
 SPELLED = 3  # pieces of a slot's value that the plan shows
@@ -136,4 +137,4 @@ def _widest(codec: TurnCodec, train: Columns) -> int:
     """Tokens of a row with the plan of any training row, whatever its slots hold and however long its turns are."""
     plans = ((len(slots), sum(1 + len(named) * (1 + SPELLED) for named in slots)) for slots in train["slots"])
     widest = max(1 + plan + turns * codec.room for turns, plan in plans)
-    return round_width(widest)
+    return round_up(widest)

@@ -1,4 +1,4 @@
-"""Classifier-free guidance (Ho & Salimans 2022, eq. 6) on the data prediction, or on logits of tokens.
+"""Classifier-free guidance (Ho & Salimans 2022, eq. 6) on the data prediction.
 
 net = guide(net, scale=1.5)
 """

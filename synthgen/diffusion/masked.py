@@ -1,109 +1,126 @@
-"""Masked diffusion of tokens: an absorbing kernel, and decoding that writes first what it is surest of.
+"""Masked diffusion of tokens, block by block: a few tokens at a time, each block given those before it.
 
 A token is hidden with probability t, its rate, by a mask that nothing leaves again (Austin et al. 2021,
-arXiv:2107.03006, section 3; Sahoo et al. 2024, arXiv:2406.07524). The net gives, for every position, the distribution
-of the token that stood there, given all that can be seen.
+arXiv:2107.03006, section 3; Sahoo et al. 2024, arXiv:2406.07524). The net gives the distribution of the token that
+stood there, given all that can be seen: what is always seen, the blocks before, and the block itself (block diffusion,
+between a model that writes token by token and one that writes a row at once; Arriola et al. 2025, arXiv:2503.09573).
+So what is written is read once and kept, and in training every block of a row is learnt from in the same pass: the row
+is shown twice, whole and with hidden tokens, and hidden tokens look at the whole blocks before their own.
 
-A row is made of segments, such as a sentence and its translation. They are written one after the other, in any order,
-and a net is trained on the states that this goes through: segments before are there, one is written, those after are
-hidden. So each part may be the condition of every other. Knows token numbers, not what they spell.
-
-    process = Masking(mask=3)
+    process = Blocks(mask=1, end=2, pad=0, size=4)
     loss = process.loss(net, x, condition, keep, process.draw(x, condition, levels, generator))
     x = process.solve(net, process.draw_noise(seed, indices, (L,), steps), condition, steps)
 
-A condition has "segment", int64 (B, L): which segment a position is of, -1: always seen. For `solve` it has "known",
-int64 (B, L): the token of a position, -1: to be written; and it may have "round", int64 (B, L): in which round a
-position is written (0, 1, …), and "banned", bool (B, V): tokens that a row must not have.
+A condition has "segment", int64 (B, L): which text a position is of, in the order of the writing; −1: always seen,
+before all texts, or, where the token is `pad`, empty and never looked at. "offset" (B, L) counts the positions of a
+text from 0; blocks are cut from there. "value" (B, L) is the net's. For `solve` it has "known", int64 (B, L): the token
+of a position, −1: to be written. The net is not told how much is hidden: it can see it (Ou et al. 2024,
+arXiv:2406.03736, section 3.1).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from ..types import Condition, Drawn, Levels, Steps
-from .flow import Denoiser
-from .guidance import guide
 from .noise import PROBED, row_generator
 
-LEAST = 0.05  # the square of the lowest rate: below it hardly anything is hidden, and the weight 1/t has no bound
-ALL_AT_ONCE = 0.1  # share of training rows in which all segments are hidden at one rate, for variations of real rows
+LEAST = 0.05  # the square of the lowest rate: below it hardly anything is hidden
 SURE = 1e-9  # of a probability, so that logarithms are finite
+NEVER = 1 << 40  # behind every block
+
+
+class Reader(Protocol):
+    """Keeps what a net has read of rows."""
+
+    def keep(self, place: torch.Tensor, x: torch.Tensor, there: torch.Tensor, block: torch.Tensor) -> None:
+        """Reads tokens x at places of the rows (int64 (B, R)); those that are not `there` (bool) do not count, and each
+        looks at those of no higher `block` (B, R)."""
+
+    def look(self, place: torch.Tensor, x: torch.Tensor, there: torch.Tensor, asked: torch.Tensor) -> torch.Tensor:
+        """Logits (N, V) of the `asked` positions (bool (B, R)), given what was kept; nothing more is kept."""
+
+
+class BlockNet(Protocol):
+    """What block diffusion asks of a denoiser."""
+
+    def __call__(
+        self, x: torch.Tensor, sigma: torch.Tensor, condition: Condition, keep: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Logits (N, V) of the positions condition["asked"] (bool (B, L)), where each position looks at those of
+        condition["allowed"] (bool (B, L, L))."""
+
+    def start(self, condition: Condition, keep: torch.Tensor | None) -> Reader:
+        """A reader of rows of that condition."""
 
 
 @dataclass(frozen=True)
-class Masking:
+class Blocks:
     """The process for token numbers 0 … V − 1, of which `mask` stands for a hidden one."""
 
     mask: int
-    end: int | None = None  # the token that closes a segment: behind it stands nothing but `pad`
+    end: int  # the token that closes a segment: behind it stands nothing but `pad`
     pad: int = 0
+    size: int = 4  # positions of a block
     choice: float = 1.0  # Gumbel noise on the order in which positions are written, at the first step; at the last 0
+    sure: float = 0.98  # a token of at least that probability is written at once (Wu et al. 2025, arXiv:2505.22618)
 
     def draw(self, x: torch.Tensor, condition: Condition, levels: Levels, generator: torch.Generator) -> Drawn:
-        """(hidden, scored), each bool (B, L): the positions that are masked, and those whose loss counts."""
-        rows, segment = len(x), condition["segment"]
-        count = max(1, int(segment.max()) + 1)
-        rate = draw_rates(rows, generator)[:, None]
-        scores = torch.rand(rows, count, generator=generator)
-        there = torch.stack([(segment == k).any(1) for k in range(count)], 1)
-        order = torch.where(there, scores, 2.0).argsort(1).argsort(1)  # the place of each segment in the writing
-        turn = (torch.rand(rows, generator=generator) * there.sum(1)).long()[:, None]
-        place = order.gather(1, segment.clamp(min=0))
-        at_once = torch.rand(rows, 1, generator=generator) < ALL_AT_ONCE
-        free = segment >= 0
-        current = free & ((place == turn) | at_once)
-        hidden = current & hide(torch.rand(x.shape, generator=generator), rate, current)
-        return hidden | (free & (place > turn) & ~at_once), hidden
+        """(hidden, hidden), bool (B, L): each block has a rate of its own."""
+        block = number_blocks(condition, self.size)
+        count = max(1, int(block.max()) + 1)
+        rate = draw_rates(len(x) * count, generator).reshape(len(x), count)
+        hidden = hide_blocks(torch.rand(x.shape, generator=generator), rate, block)
+        return hidden, hidden
 
     def probe(self, x: torch.Tensor, condition: Condition, seed: int, indices: Sequence[int]) -> Iterator[Drawn]:
-        """All segments hidden at five rates."""
+        """Once, each block hidden at another of five rates: they take turns from block to block, row to row."""
         u = torch.from_numpy(np.stack([row_generator(seed, int(i), "noise").random(x.shape[1]) for i in indices]))
-        free = condition["segment"] >= 0
-        for rate in PROBED:
-            hidden = free & hide(u.to(x.device), torch.full((len(x), 1), rate, device=x.device), free)
-            yield hidden, hidden
+        block = number_blocks(condition, self.size)
+        turn = np.add.outer(np.asarray(indices, np.int64), np.arange(max(1, int(block.max()) + 1))) % len(PROBED)
+        rates = torch.tensor(PROBED, device=x.device)[torch.from_numpy(turn).to(x.device)]
+        hidden = hide_blocks(u.to(x.device), rates, block)
+        yield hidden, hidden
 
     def loss(
-        self, net: Denoiser, x: torch.Tensor, condition: Condition, keep: torch.Tensor | None, drawn: Drawn
+        self, net: BlockNet, x: torch.Tensor, condition: Condition, keep: torch.Tensor | None, drawn: Drawn
     ) -> torch.Tensor:
-        """Mean cross-entropy over a row's scored positions, (B,), in nats.
+        """Mean cross-entropy over a row's hidden positions, (B,), in nats.
 
-        The bound on the likelihood weights the sum by 1 / (t · L); the mean has 1 / (number hidden) instead, its value
-        on average, which is bounded.
+        The bound on the likelihood weights the sum of a block by 1 / (t · size); the mean has 1 / (number hidden)
+        instead, its value on average, which is bounded.
         """
-        hidden, scored = drawn
-        sigma = hidden.float().mean(1)
-        logits = net(torch.where(hidden, self.mask, x), sigma, condition, keep)
-        row, place = scored.nonzero(as_tuple=True)
-        loss = F.cross_entropy(logits[row, place].float(), x[row, place], reduction="none")
-        return loss.new_zeros(len(x)).index_add(0, row, loss) / scored.sum(1).clamp(min=1)
+        hidden, _ = drawn
+        shown, told = show_twice(x, hidden, condition, self)
+        logits = net(shown, x.new_zeros(len(x), dtype=torch.float32), told, keep)
+        row = hidden.nonzero(as_tuple=True)[0]
+        loss = F.cross_entropy(logits.float(), x[hidden], reduction="none")
+        return loss.new_zeros(len(x)).index_add(0, row, loss) / hidden.sum(1).clamp(min=1)
 
     def draw_noise(
         self, seed: int, indices: Sequence[int] | np.ndarray, shape: tuple[int, ...], steps: Steps
     ) -> torch.Tensor:
-        """Uniform numbers, float32 (B, steps, 2, L): for the token of each position, and for when it is written."""
+        """Uniform numbers, float32 (B, L, steps, 2): for the token of each position, and for when it is written. Those
+        of a shorter row are the first ones of a longer one's."""
         found = [
-            row_generator(seed, int(index), "noise").random((steps.steps, 2, *shape), dtype=np.float32)
+            row_generator(seed, int(index), "noise").random((*shape, steps.steps, 2), dtype=np.float32)
             for index in indices
         ]
-        return torch.from_numpy(np.stack(found)) if found else torch.zeros(0, steps.steps, 2, *shape)
+        return torch.from_numpy(np.stack(found)) if found else torch.zeros(0, *shape, steps.steps, 2)
 
-    def solve(self, net: Denoiser, noise: torch.Tensor, condition: Condition, steps: Steps) -> torch.Tensor:
+    def solve(self, net: BlockNet, noise: torch.Tensor, condition: Condition, steps: Steps) -> torch.Tensor:
         """Tokens int64 (B, L), everything written; what is known stays as it is."""
-        return write(guide(net, steps.guidance), noise, condition, self, steps.steps, steps.temperature)
+        return write_blocks(open_reader(net, condition, steps.guidance), noise, condition, self, steps)
 
-    def call(self, net: Denoiser, noise: torch.Tensor, condition: Condition, steps: Steps) -> None:
-        guided = guide(net, steps.guidance)
-        known = condition["known"]
-        x, sigma = torch.where(known < 0, self.mask, known), noise.new_full((len(noise),), 0.5)
-        for _ in range(steps.steps):
-            guided(x, sigma, condition, None)
+    def call(self, net: BlockNet, noise: torch.Tensor, condition: Condition, steps: Steps) -> None:
+        """The decoding itself: how often the net is asked depends on what it writes."""
+        self.solve(net, noise, condition, steps)
 
 
 def draw_rates(count: int, generator: torch.Generator) -> torch.Tensor:
@@ -115,68 +132,161 @@ def draw_rates(count: int, generator: torch.Generator) -> torch.Tensor:
     return (LEAST + (1 - LEAST) * u[torch.randperm(count, generator=generator)]).sqrt()
 
 
-def hide(u: torch.Tensor, rate: torch.Tensor, free: torch.Tensor) -> torch.Tensor:
-    """Which of the free positions (B, L) are hidden at rate (B, 1), by uniform numbers u (B, L): at least one a row."""
-    first = torch.where(free, u, 2.0).argmin(1, keepdim=True)
-    return ((u < rate) | torch.zeros_like(free).scatter(1, first, True)) & free
+def number_blocks(condition: Condition, size: int) -> torch.Tensor:
+    """int64 (B, L): the number of each position's block in its row, in the order of the writing; −1: always seen."""
+    segment, offset = condition["segment"], condition["offset"]
+    mark = torch.where(segment >= 0, segment * (1 << 20) + offset // size, -1)
+    new = torch.cat([mark[:, :1] >= 0, (mark[:, 1:] != mark[:, :-1]) & (mark[:, 1:] >= 0)], 1)
+    return torch.where(mark >= 0, new.long().cumsum(1) - 1, -1)
 
 
-def write(
-    net: Denoiser, noise: torch.Tensor, condition: Condition, process: Masking, steps: int, temperature: float
+def hide_blocks(u: torch.Tensor, rate: torch.Tensor, block: torch.Tensor) -> torch.Tensor:
+    """Which positions are hidden at their block's rate (B, K), by uniform numbers u (B, L): one a block at least."""
+    free, index = block >= 0, block.clamp(min=0)
+    least = torch.full(rate.shape, 2.0, dtype=u.dtype, device=u.device)
+    least = least.scatter_reduce(1, index, torch.where(free, u, 2.0), "amin")
+    return free & ((u < rate.gather(1, index)) | (u <= least.gather(1, index)))
+
+
+def show_twice(
+    x: torch.Tensor, hidden: torch.Tensor, condition: Condition, process: Blocks
+) -> tuple[torch.Tensor, Condition]:
+    """Rows whole, up to their last block, and then their texts with hidden tokens: (B, L'), and the condition for that,
+    with "allowed" (B, L', L') and "asked" (B, L')."""
+    segment, block = condition["segment"], number_blocks(condition, process.size)
+    place = torch.arange(segment.shape[1], device=x.device)
+    empty, free = (segment < 0) & (x == process.pad), block >= 0
+    last = block.max(1, keepdim=True).values
+    end = min(round_up(int(torch.where((block == last) & free, place, len(place)).amin(1).max())), len(place))
+    count = free.sum(1)
+    index = torch.argsort(~free, dim=1, stable=True)[:, : round_up(int(count.max()))]  # where texts are, without gaps
+    there = place[: index.shape[1]] < count[:, None]
+
+    def twice(values: torch.Tensor) -> torch.Tensor:
+        return torch.cat([values[:, :end], values.gather(1, index)], 1)
+
+    number, noisy = twice(block), torch.arange(end + index.shape[1], device=x.device) >= end
+    key, query = number[:, None, :], number[:, :, None]
+    own = key == query
+    allowed = torch.where(noisy[:, None], torch.where(noisy, own & (key >= 0), key < query), ~noisy & (key <= query))
+    nothing = torch.cat([empty[:, :end], ~there], 1)
+    allowed = allowed & ~nothing[:, None, :] | torch.eye(number.shape[1], dtype=torch.bool, device=x.device)
+    told: Condition = {name: twice(condition[name]) for name in ("segment", "offset", "value") if name in condition}
+    asked = torch.cat([torch.zeros_like(hidden[:, :end]), hidden.gather(1, index) & there], 1)
+    rest = {name: values for name, values in condition.items() if name != "known"}
+    shown = torch.cat([x[:, :end], torch.where(hidden, process.mask, x).gather(1, index)], 1)
+    return shown, {**rest, **told, "allowed": allowed, "asked": asked}
+
+
+def round_up(length: int) -> int:
+    """To a multiple of 8, or of 16 beyond 64: each new shape costs the libraries below milliseconds."""
+    step = 8 if length <= 64 else 16
+    return -(-length // step) * step
+
+
+def open_reader(net: BlockNet, condition: Condition, scale: float) -> Reader:
+    """A reader; at a scale other than 1 a guided one (Ho & Salimans 2022, eq. 6, on logits), at twice the price."""
+    if scale == 1.0:
+        return net.start(condition, None)
+    untold = torch.zeros(len(condition["known"]), dtype=torch.bool, device=condition["known"].device)
+    return Guided(net.start(condition, None), net.start(condition, untold), scale)
+
+
+@dataclass(frozen=True)
+class Guided:
+    told: Reader
+    untold: Reader
+    scale: float
+
+    def keep(self, *read: torch.Tensor) -> None:
+        self.told.keep(*read)
+        self.untold.keep(*read)
+
+    def look(self, *asked: torch.Tensor) -> torch.Tensor:
+        without = self.untold.look(*asked)
+        return without + self.scale * (self.told.look(*asked) - without)
+
+
+def write_blocks(
+    reader: Reader, noise: torch.Tensor, condition: Condition, process: Blocks, steps: Steps
 ) -> torch.Tensor:
-    """Confidence-ordered decoding (MaskGIT, Chang et al. 2022, arXiv:2202.04200, section 3.2), round by round.
-
-    A row's rounds share the steps, one each at least; in each step of a round an equal share of its positions is
-    written: those whose token, drawn at the temperature, is the likeliest, after Gumbel noise that fades to nothing
-    over the round. What becomes of a row does not depend on the other rows.
-    """
-    known, banned, mask = condition["known"], condition.get("banned"), process.mask
-    x = torch.where(known < 0, mask, known)
-    turn = condition["round"] if "round" in condition else torch.zeros_like(x)
-    rounds = turn.amax(1) + 1
-    total = rounds.clamp(min=steps)
-    for step in range(int(total.max()) if len(x) else 0):
-        k = step * rounds // total
-        first, last = -(-k * total // rounds), -(-(k + 1) * total // rounds)  # the steps of this round
-        mine = (known < 0) & (turn == k[:, None])
-        u, v = noise[:, min(step, noise.shape[1] - 1)].unbind(1)
-        open_ = mine & (x == mask)
-        logits = net(x, (x == mask).float().mean(1), condition, None).float()
-        logits[..., mask] = -torch.inf
-        if banned is not None:
-            logits = logits.masked_fill(banned[:, None], -torch.inf)
-        token, sure = choose_tokens(logits, u, temperature)
-        fading = process.choice * (1 - (step + 1 - first) / (last - first))[:, None]
-        sure = sure.clamp(min=SURE).log() - fading * (-v.clamp(SURE, 1 - 1e-7).log()).log()
-        sure = put_peaks_first(torch.where(open_, sure, -torch.inf))
-        place = torch.argsort(sure, dim=1, descending=True, stable=True).argsort(1)
-        left = -(-open_.sum(1) // (last - step))  # so many are written now
-        x = torch.where(open_ & (place < left[:, None]), token, x)
-        if process.end is not None:
-            x = torch.where(is_behind(x == process.end, condition["segment"]) & (x == mask) & mine, process.pad, x)
+    """Block after block: each is written in at most so many steps, then read and kept. What is closed is left."""
+    known, segment = condition["known"], condition["segment"]
+    block, order = number_blocks(condition, process.size), torch.arange(segment.shape[1], device=known.device)
+    x = torch.where(known < 0, process.mask, known)
+    alive = block >= 0  # what is still to be written, or read
+    begun = (segment < 0) & (known != process.pad)
+    opened = torch.where(known < 0, block, NEVER).amin(1, keepdim=True) if known.numel() else block[:, :0]
+    begun |= alive & (block < opened)
+    alive = alive & ~begun
+    width = int((begun * (order + 1)).max()) if begun.numel() else 0
+    if width:
+        reader.keep(order[:width].expand(len(x), width), x[:, :width], begun[:, :width], block[:, :width])
+    while bool(alive.any()):
+        turn = torch.where(alive, block, NEVER).amin(1, keepdim=True)
+        inside = block == turn  # of no position, where a row is done
+        place = (inside.long().argmax(1)[:, None] + order[: process.size]).clamp(max=len(order) - 1)
+        there = order[: process.size] < inside.sum(1, keepdim=True)
+        part = Part(place, there, x.gather(1, place), (known.gather(1, place) < 0) & there)
+        written = write_part(reader, part, noise, process, steps)
+        x = put(x, place, there, written)
+        ended = ((written == process.end) & there).any(1, keepdim=True)
+        closed = (segment == segment.gather(1, place[:, :1])) & ended & (block > turn)
+        x = torch.where(closed, process.pad, x)
+        alive = alive & (block > turn) & ~closed
+        if bool(alive.any()):
+            reader.keep(place, written, there, turn.expand(-1, place.shape[1]))
     return x
 
 
-def put_peaks_first(sure: torch.Tensor) -> torch.Tensor:
-    """Positions that are surer than both neighbours come before all others, so that neighbours, which depend on each
-    other most, are seldom written at once. sure: float (B, L), -inf where nothing is to be written."""
-    beside = F.max_pool1d(F.pad(sure, (1, 1), value=-torch.inf)[:, None], 3, 1)[:, 0]
-    span = torch.where(sure.isfinite(), sure, 0).abs().amax(1, keepdim=True) + 1
-    return torch.where(sure >= beside, sure, sure - 2 * span)
+def put(x: torch.Tensor, place: torch.Tensor, there: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """`values` (B, R) at their places where they are `there`."""
+    row, column = there.nonzero(as_tuple=True)
+    x = x.clone()
+    x[row, place[row, column]] = values[row, column]
+    return x
 
 
-def is_behind(end: torch.Tensor, segment: torch.Tensor) -> torch.Tensor:
-    """bool (B, L): the positions behind the first `end` (bool, B, L) of their segment (B, L)."""
-    found = torch.zeros_like(end)
-    for k in range(int(segment.max()) + 1):
-        inside = segment == k
-        count = (end & inside).cumsum(1)
-        found |= inside & (count - (end & inside).long() > 0)
-    return found
+@dataclass(frozen=True)
+class Part:
+    """A block of every row."""
+
+    place: torch.Tensor  # int64 (B, R)
+    there: torch.Tensor  # bool (B, R)
+    x: torch.Tensor  # int64 (B, R)
+    open: torch.Tensor  # bool (B, R): to be written
+
+
+def write_part(reader: Reader, part: Part, noise: torch.Tensor, process: Blocks, steps: Steps) -> torch.Tensor:
+    """Confidence-ordered decoding (MaskGIT, Chang et al. 2022, arXiv:2202.04200, section 3.2).
+
+    In each step an equal share of what is open is written, those positions whose token, drawn at the temperature, is
+    the likeliest, after Gumbel noise that fades to nothing; and whatever is sure.
+    """
+    x, open_, place = part.x, part.open, part.place
+    everyone, total = torch.arange(len(x), device=x.device)[:, None], min(steps.steps, process.size)
+    for number in range(total):
+        if not bool(open_.any()):
+            break
+        logits = reader.look(place, x, part.there, open_).float()
+        logits[:, process.mask] = -torch.inf
+        u, v = noise[everyone, place, min(number, noise.shape[2] - 1)].unbind(2)
+        drawn, likely = choose_tokens(logits, u[open_], steps.temperature)
+        token = x.masked_scatter(open_, drawn)
+        chance = torch.zeros_like(u).masked_scatter(open_, likely)
+        fading = process.choice * (1 - (number + 1) / total)
+        score = chance.clamp(min=SURE).log() - fading * (-v.clamp(SURE, 1 - 1e-7).log()).log()
+        rank = torch.argsort(torch.where(open_, score, -torch.inf), dim=1, descending=True, stable=True).argsort(1)
+        left = -(-open_.sum(1) // (total - number))  # so many are written now
+        x = torch.where(open_ & ((rank < left[:, None]) | (chance >= process.sure)), token, x)
+        ended = x == process.end
+        x = torch.where((ended.cumsum(1) > ended.long()) & part.open, process.pad, x)  # behind an end
+        open_ = open_ & (x == process.mask)
+    return x
 
 
 def choose_tokens(logits: torch.Tensor, u: torch.Tensor, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """(token int64 (B, L), its probability (B, L)) from logits (B, L, V) and uniform numbers u (B, L).
+    """(token int64 (…), its probability (…)) from logits (…, V) and uniform numbers u (…).
 
     The token is drawn from softmax(logits / temperature), by the inverse of its distribution function; at 0 it is the
     likeliest. The probability is that at temperature 1.
@@ -190,16 +300,3 @@ def choose_tokens(logits: torch.Tensor, u: torch.Tensor, temperature: float) -> 
         token = torch.searchsorted(heights, (u[..., None] * heights[..., -1:]).contiguous(), right=True)[..., 0]
         token = token.clamp(max=logits.shape[-1] - 1)
     return token, usual.gather(-1, token[..., None])[..., 0]
-
-
-def bound_likelihood(
-    net: Denoiser, x: torch.Tensor, condition: Condition, mask: int, hidden: torch.Tensor
-) -> torch.Tensor:
-    """Σ over hidden positions of −log p(token | what is seen), (B,), times (free positions + 1) / (hidden positions).
-
-    With free positions hidden at a rate t ~ U(0, 1), its mean over t and masks is the bound on −log p(x) in nats
-    (Sahoo et al. 2024, eq. 8: the weight 1/t, with t integrated out), and equal to it where the net is exact.
-    """
-    logits = net(torch.where(hidden, mask, x), hidden.float().mean(1), condition, None)
-    loss = (F.cross_entropy(logits.float().mT, x, reduction="none") * hidden).sum(1)
-    return loss * ((condition["segment"] >= 0).sum(1) + 1) / hidden.sum(1).clamp(min=1)

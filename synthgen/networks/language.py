@@ -1,7 +1,7 @@
-"""A small bidirectional transformer that says which tokens are hidden: the denoiser of masked diffusion.
+"""A small transformer that says which tokens are hidden: the denoiser of masked diffusion.
 
-It sees every position of a row at once, and is told of each which segment it is of, how far from the segment's start it
-stands and, where a slot for a number stands, the number. Class and share of hidden tokens scale and gate every block.
+It looks at what is allowed of a row at once, and is told of each position which text it is of, how far from the text's
+start it stands and, where a slot for a number stands, the number. The class scales and gates every block.
 
     net = TextDenoiser(vocabulary=2000, segments=2, length=32, classes=20, values=100)
     logits = net(x, share, {"segment": segment, "offset": offset, "value": value, "label": label})
@@ -127,7 +127,7 @@ class TextDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         return F.linear(h[row, place], self.token.weight, self.bias)[:count]
 
     def start(self, condition: Condition, keep: torch.Tensor | None = None) -> TextReader:
-        """A reader of rows of that condition, segment by segment (`diffusion.blocks`)."""
+        """A reader of rows of that condition, segment by segment (`diffusion.masked`)."""
         sigma = torch.zeros(len(condition["segment"]), device=condition["segment"].device)
         return TextReader(self, condition, self.told(sigma, condition, keep, self.dtype))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from diffusers import DiffusionPipeline, FlowMatchEulerDiscreteScheduler, ModelMixin
 
-from ..diffusion.blocks import Blocks
+from ..diffusion.masked import Blocks
 from ..types import Condition, Process
 from .options import SampleOptions
 

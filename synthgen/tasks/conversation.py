@@ -71,9 +71,11 @@ def judge_facts(columns: Columns) -> tuple[np.ndarray, list[str]]:
     """Score 1, or 0 where the assistant says something wrong; a dialogue without facts has 1."""
     reasons = []
     for roles, contents in zip(columns["roles"], columns["contents"], strict=True):
-        wrong = check_facts(roles, contents) is False
-        place = next((k for k in range(len(roles)) if check_facts(roles[: k + 1], contents[: k + 1]) is False), 0)
-        reasons.append(f"turn {place} is wrong, or no answer: {contents[place]:.80}" if wrong else "")
+        if check_facts(roles, contents) is not False:
+            reasons.append("")
+            continue
+        place = next(k for k in range(len(roles)) if check_facts(roles[: k + 1], contents[: k + 1]) is False)
+        reasons.append(f"turn {place} is wrong, or no answer: {contents[place]:.80}")
     return np.array([not reason for reason in reasons], np.float32), reasons
 
 

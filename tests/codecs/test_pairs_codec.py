@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from synthgen.codecs.pairs import fit_pair_codec
-from synthgen.codecs.tokens import BLOCK, LONGEST, STEP, Frame, Segment, Told, describe_texts, find_room, pack
+from synthgen.codecs.tokens import BLOCK, LONGEST, Frame, Segment, Told, describe_texts, find_room, pack
 from synthgen.slots import NAME, Names, code_value
 from synthgen.types import Data, Origin, as_objects, count_rows, take_rows
 from synthgen.vocabulary import END, FIRST, PAD
@@ -85,7 +85,7 @@ def test_new_pairs_take_values_from_what_the_generator_says(codec):
 def test_widths_grow_in_steps_and_rooms_are_whole_blocks(codec):
     rows = make_rows(60)
     widths = codec.widths(rows)
-    assert (widths % STEP == 0).all() and widths.max() <= codec.shape[0]
+    assert (widths % 8 == 0).all() and widths.max() <= codec.shape[0]
     assert find_room(0) == find_room(BLOCK - 1) == BLOCK and find_room(BLOCK) == 2 * BLOCK
     with pytest.raises(ValueError, match="512 tokens are more than the 511 that a text may have"):
         find_room(LONGEST + 1)

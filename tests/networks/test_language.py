@@ -2,7 +2,7 @@
 
 import torch
 
-from synthgen.diffusion.masked import Masking
+from synthgen.diffusion.masked import Blocks
 from synthgen.networks.language import TextDenoiser
 from synthgen.sampling.options import SampleOptions
 from synthgen.training.options import TrainOptions
@@ -30,10 +30,10 @@ def test_logits_have_their_shape_and_depend_on_what_is_told():
     assert not torch.allclose(valued, found)
 
 
-def test_it_learns_to_write_the_reverse_of_either_side():
+def test_it_learns_to_write_the_reverse():
     torch.manual_seed(0)
-    process = Masking(MASK)
-    net = TextDenoiser(vocabulary=10, segments=2, length=HALF, width=64, depth=2)
+    process = Blocks(MASK, end=10, pad=11)
+    net = TextDenoiser(vocabulary=12, segments=2, length=HALF, width=64, depth=2)
     optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3)
     generator = torch.Generator().manual_seed(0)
 
@@ -49,10 +49,9 @@ def test_it_learns_to_write_the_reverse_of_either_side():
         loss.backward()
         optimizer.step()
     x, steps = draw(100), SampleOptions(steps=4, temperature=0)
-    for given in (slice(0, HALF), slice(HALF, 2 * HALF)):
-        known = torch.full_like(x, -1)
-        known[:, given] = x[:, given]
-        with torch.inference_mode():
-            noise = process.draw_noise(0, range(100), (10,), steps)
-            found = process.solve(net, noise, make_condition(100) | {"known": known}, steps)
-        assert (found == x).all(1).float().mean() > 0.9
+    known = x.clone()
+    known[:, HALF:] = -1
+    with torch.inference_mode():
+        noise = process.draw_noise(0, range(100), (10,), steps)
+        found = process.solve(net, noise, make_condition(100) | {"known": known}, steps)
+    assert (found == x).all(1).float().mean() > 0.9
