@@ -147,11 +147,11 @@ def _find_forms(text: str, side: int, values: Iterable[Value]) -> list[Found]:
 def lift_known(text: str, places: Mapping[str, int]) -> str:
     """`text` with the slot of each value of `places` wherever it stands as a word of its own, longer values first; one
     that stands nowhere so is lifted where it first occurs."""
-    found = [
-        (start, end, form[0]) for start, end, form in _find_forms(text, 0, [(value,) for value in places if value])
-    ]
-    for value in sorted(places.keys() - {value for *_, value in found}, key=len, reverse=True):
-        at = text.find(value) if value else -1
+    values = sorted(filter(None, places), key=len, reverse=True)
+    found = [(start, end, form[0]) for start, end, form in _find_forms(text, 0, [(value,) for value in values])]
+    alone = {value for *_, value in found}
+    for value in values:
+        at = -1 if value in alone else text.find(value)
         if at >= 0 and all(at >= end or at + len(value) <= start for start, end, _ in found):
             found.append((at, at + len(value), value))
     return _replace(text, sorted((start, end, places[str(value)]) for start, end, value in found))

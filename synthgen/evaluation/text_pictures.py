@@ -156,9 +156,11 @@ def _words(text: str, font: Font, width: float) -> Iterator[str]:
 
 
 def _shortened(name: str, font: Font, width: float) -> str:
-    while name and font.getlength(name) > width:
-        name = name[:-1]
-    return name
+    """The name, or how it begins and an ellipsis, in at most `width` pixels."""
+    short = name
+    while short and font.getlength(short + "…" * (short != name)) > width:
+        short = short[:-1]
+    return short if short == name else short + "…"
 
 
 def _texts(caption: str, rows: Sequence[TextRow]) -> Iterator[str]:
