@@ -59,6 +59,27 @@ def build_class_mix(data: Data, options: ClassConditionOptions, seed: int, folde
     return ClassMix(weights / weights.sum(), seed)
 
 
+def weigh_classes(
+    balance: str | Mapping[str, float],
+    classes: Sequence[str],
+    counts: np.ndarray,
+    lacks: str,
+    allowed: np.ndarray | None = None,
+) -> np.ndarray:
+    """Weights (K,) of the classes of which there is something to draw from, `counts` (K,) > 0, as `balance` asks.
+
+    `lacks` begins the sentence of the UserError for a class that is named and of which there is nothing. Classes that
+    are not `allowed`, bool (K,), are drawn only where they are named.
+    """
+    if not isinstance(balance, Mapping):
+        there = (counts > 0) if allowed is None else (counts > 0) & allowed
+        return np.where(there, 1.0 if balance == "uniform" else counts, 0.0)
+    weights = named_weights(balance, classes)
+    for number in np.flatnonzero((weights > 0) & (counts == 0)).tolist():
+        raise UserError(f"conditions.balance: {lacks} {classes[number]!r}; leave it out")
+    return weights
+
+
 def named_weights(balance: Mapping[str, float], classes: Sequence[str]) -> np.ndarray:
     weights = np.zeros(len(classes))
     for name, weight in balance.items():

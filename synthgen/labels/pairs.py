@@ -20,7 +20,7 @@ from ..diffusion.noise import row_generator
 from ..errors import UserError
 from ..slots import SLOT, Names, Value, lift
 from ..types import Columns, Data, as_objects
-from .class_mix import ClassMix, named_weights
+from .class_mix import ClassMix, weigh_classes
 from .pair_options import PairConditionOptions
 
 SIDES = ("source", "target")
@@ -168,13 +168,8 @@ def build_pairs(data: Data, options: PairConditionOptions, seed: int, names: Nam
 
 def _weights(data: Data, options: PairConditionOptions) -> np.ndarray:
     counts = np.bincount(data.train["label"], minlength=len(data.classes)).astype(np.float64)
-    if isinstance(options.balance, dict):
-        weights = named_weights(options.balance, data.classes)
-        for number in np.flatnonzero((weights > 0) & (counts == 0)).tolist():
-            raise UserError(f"conditions.balance: no training row has the class {data.classes[number]!r}; leave it out")
-    else:
-        undrawn = np.isin(data.classes, data.details.get("undrawn", ()))
-        weights = np.where(undrawn | (counts == 0), 0.0, 1.0 if options.balance == "uniform" else counts)
+    drawn = ~np.isin(data.classes, data.details.get("undrawn", ()))
+    weights = weigh_classes(options.balance, data.classes, counts, "no training row has the class", drawn)
     return weights / weights.sum()
 
 

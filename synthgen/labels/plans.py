@@ -18,7 +18,7 @@ from ..diffusion.noise import row_generator
 from ..errors import UserError
 from ..mistakes import meant
 from ..types import Columns, Data, as_objects
-from .class_mix import ClassMix, named_weights
+from .class_mix import ClassMix, weigh_classes
 from .plan_options import PlanConditionOptions
 
 TRIES = 5_000  # plans that are drawn for one that has the class and the turns that are asked for
@@ -140,15 +140,8 @@ def _weights(data: Data, options: PlanConditionOptions, plans: Mapping[tuple[int
     counts = np.zeros(len(data.classes))
     for (label, _), found in plans.items():
         counts[label] += len(found)
-    if not isinstance(options.balance, dict):
-        weights = (counts > 0).astype(np.float64) if options.balance == "uniform" else counts
-        return weights / weights.sum()
-    weights = named_weights(options.balance, data.classes)
-    for number in np.flatnonzero((weights > 0) & (counts == 0)).tolist():
-        raise UserError(
-            f"conditions.balance: no dialogue of the turns and tones that are asked for has the class "
-            f"{data.classes[number]!r}; leave it out"
-        )
+    lacks = "no dialogue of the turns and tones that are asked for has the class"
+    weights = weigh_classes(options.balance, data.classes, counts, lacks)
     return weights / weights.sum()
 
 

@@ -22,7 +22,7 @@ from ..errors import UserError
 from ..passages import WORD, KnownNames, find_window, split_sentences
 from ..slots import stands_alone
 from ..types import Columns, Data, as_objects, thin_rows
-from .class_mix import ClassMix, named_weights
+from .class_mix import ClassMix, weigh_classes
 from .span_options import SpanConditionOptions
 
 UNANSWERABLE = "unanswerable"
@@ -217,14 +217,8 @@ def find_spans(text: str, answers: dict[str, list[str]], names: KnownNames) -> l
 def _weights(data: Data, options: SpanConditionOptions, found: list[list[Span]], none: int) -> np.ndarray:
     counts = np.bincount(data.train["label"], minlength=len(data.classes)).astype(np.float64)
     there = np.array([bool(spans) for spans in found])
-    if isinstance(options.balance, dict):
-        weights = named_weights(options.balance, data.classes)
-        for k in np.flatnonzero((weights > 0) & ~there & (np.arange(len(there)) != none)).tolist():
-            raise UserError(
-                f"conditions.balance: no passage has an answer of the kind {data.classes[k]!r}; leave it out"
-            )
-    else:
-        weights = np.where(there, 1.0 if options.balance == "uniform" else counts, 0.0)
+    drawable = np.where(there | (np.arange(len(there)) == none), np.maximum(counts, 1), 0)
+    weights = weigh_classes(options.balance, data.classes, drawable, "no passage has an answer of the kind")
     if none < 0:
         if options.unanswerable:
             raise UserError("conditions.unanswerable: no training question is without an answer; set it to 0")
