@@ -23,14 +23,14 @@ run: $(STAMP)  ## make the dataset of recipes/segmentation.yaml in runs/segmenta
 	@$(BIN)/synthgen run recipes/segmentation.yaml
 
 test: $(STAMP)  ## all tests but those that need a GPU
-	@$(BIN)/python -m pytest -m 'not gpu'
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m 'not gpu'
 
 check: $(STAMP)  ## style, types, layers, tests
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m pytest -m 'not gpu'
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m 'not gpu'
 
 bench: $(STAMP)  ## the measurements that the README quotes
 	@for bench in benchmarks/[a-z]*.py; do \

@@ -12,13 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from .errors import UserError
 from .slots import SLOT, Value, spell
 
 PAD, MASK, END = 0, 1, 2  # a row's empty end; a hidden token; the end of a text
 FIRST = 3  # of the slots, then of the marks, then of the pieces
+PROBED, MISSPELT = 2000, 0.01  # texts that a tokenizer from elsewhere is tried on; the share it may spell differently
 
 
 @dataclass(frozen=True)
@@ -31,16 +34,30 @@ class Vocabulary:
     known: dict[str, tuple[int, ...]] = field(default_factory=dict, compare=False)  # pieces of what was met
 
     @staticmethod
-    def fit(texts: Iterable[str], size: int, slots: int, marks: Sequence[str] = ()) -> Vocabulary:
-        """At most `size` pieces, the 256 bytes among them, from texts with slots."""
+    def fit(texts: Iterable[str], pieces: int | Tokenizer, slots: int, marks: Sequence[str] = ()) -> Vocabulary:
+        """At most so many pieces, the 256 bytes among them, from texts with slots; or those of a tokenizer, and a
+        UserError if it does not spell 99 % of the texts to the letter."""
         parts = (part for text in texts for part in _split(text) if isinstance(part, str))
-        tokenizer = train_pieces(parts, size)
-        return Vocabulary(tokenizer, slots, tuple(marks))
+        if isinstance(pieces, int):
+            return Vocabulary(train_pieces(parts, pieces), slots, tuple(marks))
+        vocabulary = Vocabulary(pieces, slots, tuple(marks))
+        vocabulary.refuse_misspelt(parts)
+        return vocabulary
 
     @staticmethod
     def read(tokenizer: str, slots: int, marks: Sequence[str]) -> Vocabulary:
         """From the JSON that `tokenizer.to_str` gives."""
         return Vocabulary(Tokenizer.from_str(tokenizer), slots, tuple(marks))
+
+    def refuse_misspelt(self, parts: Iterable[str]) -> None:
+        few = list(islice(dict.fromkeys(parts), PROBED))
+        wrong = [(part, told) for part in few if (told := self.decode(self.encode(part))) != part]
+        if len(wrong) > MISSPELT * len(few):
+            part, told = wrong[0]
+            raise UserError(
+                f"model.base: its tokenizer turns {part[:60]!r} into {told[:60]!r}, and {len(wrong)} of {len(few)} "
+                "texts into others; choose a base that keeps case, accents and spaces, or null"
+            )
 
     @property
     def first_mark(self) -> int:

@@ -3,7 +3,7 @@
 Numbers, and names whose form is known on both sides, are slots that stand before the texts: a pair that uses them is
 aligned by construction. Every training row is seen twice, once for each side that may lead.
 
-    codec = fit_pair_codec(data, size=2000, slots=8)
+    codec = fit_pair_codec(data, pieces=2000, slots=8)
     x = codec.encode(rows)      # int64 (B, L)
 """
 
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer
 
 from ..diffusion.masked import round_up
 from ..slots import Lifted, Names, code_value, find_zero, lift
@@ -101,12 +102,12 @@ class PairCodec(TokenCodec):
         return Segment(find_room(len(tokens) - 1), kept)
 
 
-def fit_pair_codec(data: Data, names: Names, size: int, slots: int) -> PairCodec:
+def fit_pair_codec(data: Data, names: Names, pieces: int | Tokenizer, slots: int) -> PairCodec:
     """Pieces and rooms from the training rows; `names` are lifted, at most `slots` values a row."""
     train = data.train
     pairs = list(zip(train["source"], train["target"], strict=True))
     lifted = [[lift(pair, slots, lead, names).texts for lead in (0, 1)] for pair in pairs]
-    vocabulary = Vocabulary.fit((text for both in lifted for texts in both for text in texts), size, slots)
+    vocabulary = Vocabulary.fit((text for both in lifted for texts in both for text in texts), pieces, slots)
     zeros = (find_zero([pair[0] for pair in pairs]), find_zero([pair[1] for pair in pairs]))
     counts = np.array([[[len(vocabulary.encode(text)) for text in texts] for texts in both] for both in lifted])
     rooms = (find_room(int(counts[:, :, 0].max())), find_room(int(counts[:, :, 1].max())))

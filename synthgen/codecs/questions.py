@@ -3,7 +3,7 @@
 Names and numbers of those sentences are slots, so that a question names what its passage names. Rows without an answer
 teach nothing of how to ask; they are shown as they are only where a loss is measured.
 
-    codec = fit_question_codec(data, names, size=2000, slots=8)
+    codec = fit_question_codec(data, names, pieces=2000, slots=8)
     x = codec.encode(rows)      # int64 (B, L)
 """
 
@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer
 
 from ..diffusion.masked import round_up
 from ..passages import KnownNames, find_window
@@ -110,7 +111,7 @@ def lift_row(
     return lifted.texts, lifted.values
 
 
-def fit_question_codec(data: Data, names: KnownNames, size: int, slots: int) -> QuestionCodec:
+def fit_question_codec(data: Data, names: KnownNames, pieces: int | Tokenizer, slots: int) -> QuestionCodec:
     """Pieces and the question's room from the training rows."""
     plain = Vocabulary.fit([], 256, slots, MARKS)
     texts: list[str] = []
@@ -120,7 +121,7 @@ def fit_question_codec(data: Data, names: KnownNames, size: int, slots: int) -> 
         lifted, _ = lift_row(window, start, answer, data.train["question"][row], names, plain)
         texts += [lifted[0].replace(PLACEHOLDER, ""), answer.replace("⟨", "").replace("⟩", "")]
         questions.append(lifted[1])
-    vocabulary = Vocabulary.fit([*texts, *questions], size, slots, MARKS)
+    vocabulary = Vocabulary.fit([*texts, *questions], pieces, slots, MARKS)
     room = find_room(max(len(vocabulary.encode(text)) for text in questions))
     codec = QuestionCodec(vocabulary, names, room, 0)
     longest = max(int(codec.widths(part).max()) for part in (data.train, data.validation, data.heldout))

@@ -5,7 +5,7 @@ The values of a turn's slots are slots of its text, numbered in the turn's own o
 letter; the plan shows how they begin, so that what stands around them fits. What belongs to one turn, in the plan and
 in the text, has the turn's number as its value.
 
-    codec = fit_turn_codec(data, size=2000)
+    codec = fit_turn_codec(data, pieces=2000)
     x = codec.encode(rows)      # int64 (B, L)
 """
 
@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer
 
 from ..diffusion.masked import round_up
 from ..slots import lift_known
@@ -110,7 +111,7 @@ def lift_turn(content: str, slots: Slots) -> str:
     return lift_known(content, list_values(slots))
 
 
-def fit_turn_codec(data: Data, size: int) -> TurnCodec:
+def fit_turn_codec(data: Data, pieces: int | Tokenizer) -> TurnCodec:
     """Pieces and rooms from the training rows."""
     train = data.train
     texts, marks = [], {mark_of(sort): None for sort in ("tone", "slot", "user", "assistant", "system")}
@@ -119,7 +120,7 @@ def fit_turn_codec(data: Data, size: int) -> TurnCodec:
         texts += [lift_known(value, {}) for named in slots for _, value in named]
         marks |= dict.fromkeys([mark_of("tone", tone), *map(mark_of, roles, intents)])
         marks |= dict.fromkeys(mark_of("slot", name) for named in slots for name, _ in named)
-    vocabulary = Vocabulary.fit(texts, size, SLOTS, tuple(marks))
+    vocabulary = Vocabulary.fit(texts, pieces, SLOTS, tuple(marks))
     room = find_room(max(len(vocabulary.encode(text)) for text in texts))
     parts = (train, data.validation, data.heldout)
     codec = TurnCodec(vocabulary, room, max(len(roles) for part in parts for roles in part["roles"]), 0)

@@ -54,7 +54,7 @@ class BlockNet(Protocol):
         self, x: torch.Tensor, sigma: torch.Tensor, condition: Condition, keep: torch.Tensor | None
     ) -> torch.Tensor:
         """Logits (N, V) of the positions condition["asked"] (bool (B, L)), where each position looks at those of
-        condition["allowed"] (bool (B, L, L))."""
+        condition["allowed"] (bool (B, L, L)); condition["place"] (B, L) is where each stands in its row."""
 
     def start(self, condition: Condition, keep: torch.Tensor | None) -> Reader:
         """A reader of rows of that condition."""
@@ -152,7 +152,7 @@ def show_twice(
     x: torch.Tensor, hidden: torch.Tensor, condition: Condition, process: Blocks
 ) -> tuple[torch.Tensor, Condition]:
     """Rows whole, up to their last block, and then their texts with hidden tokens: (B, L'), and the condition for that,
-    with "allowed" (B, L', L') and "asked" (B, L')."""
+    with "place" (B, L'), "allowed" (B, L', L') and "asked" (B, L')."""
     segment, block = condition["segment"], number_blocks(condition, process.size)
     place = torch.arange(segment.shape[1], device=x.device)
     empty, free = (segment < 0) & (x == process.pad), block >= 0
@@ -172,6 +172,7 @@ def show_twice(
     nothing = torch.cat([empty[:, :end], ~there], 1)
     allowed = allowed & ~nothing[:, None, :] | torch.eye(number.shape[1], dtype=torch.bool, device=x.device)
     told: Condition = {name: twice(condition[name]) for name in ("segment", "offset", "value") if name in condition}
+    told["place"] = twice(place.expand_as(x))
     asked = torch.cat([torch.zeros_like(hidden[:, :end]), hidden.gather(1, index) & there], 1)
     rest = {name: values for name, values in condition.items() if name != "known"}
     shown = torch.cat([x[:, :end], torch.where(hidden, process.mask, x).gather(1, index)], 1)

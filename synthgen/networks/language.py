@@ -9,18 +9,21 @@ start it stands and, where a slot for a number stands, the number. The class sca
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from pydantic import Field
+from tokenizers import Tokenizer
 from torch import nn
 
 from ..options import Options
 from ..types import Condition
+from ..vocabulary import Vocabulary
 from .preconditioning import Teller
+from .pretrained_language import PretrainedTextDenoiser, load_language_model, read_pieces
 from .tokens import Block, Kept, hinder, make_room
 
 LAST = 1 << 40  # a block behind all others
@@ -31,15 +34,34 @@ HEAD = 64  # channels of an attention head, where the width allows it: half the 
 class TextOptions(Options):
     """The shape of a small transformer over pieces of words, and of its vocabulary."""
 
-    base: Literal[None] = None
-    """A pretrained model to start from; this version trains from scratch only: null."""
+    base: str | None = None
+    """A pretrained masked language model to start from: a Hub id or a folder that transformers' `save_pretrained`
+    wrote, with safetensors and tokenizer.json (ModernBERT, mmBERT, EuroBERT, BERT …). Its size and its pieces are then
+    its own. null: a small transformer from scratch."""
+    revision: str | None = None
+    """Commit, tag or branch of `base` on the Hub; null: its main branch."""
     width: Annotated[int, Field(ge=32, le=4096, multiple_of=32)] = 128
-    """Channels of a token."""
+    """Channels of a token. Not with `base`."""
     depth: int = Field(4, ge=1, le=48)
-    """Blocks of attention and feed-forward."""
+    """Blocks of attention and feed-forward. Not with `base`."""
     pieces: int = Field(2000, ge=256, le=200_000)
     """Pieces of words at most, learnt from the training rows; the 256 bytes are among them, so any text can be
-    written."""
+    written. Not with `base`."""
+
+
+def choose_pieces(options: TextOptions) -> int | Tokenizer:
+    """How many pieces to learn, or those of the base."""
+    return options.pieces if options.base is None else read_pieces(options.base, options.revision)
+
+
+def build_text_network(
+    options: TextOptions, vocabulary: Vocabulary, *, segments: int, length: int, classes: int = 0, values: int = 0
+) -> TextDenoiser | PretrainedTextDenoiser:
+    """A denoiser of rows of up to `length` tokens in `segments` texts, told a class and numbers below `values`."""
+    shape = {"segments": segments, "length": length, "classes": classes, "values": values}
+    if options.base is not None:
+        return load_language_model(options.base, options.revision, vocabulary, **shape)
+    return TextDenoiser(vocabulary=len(vocabulary), width=options.width, depth=options.depth, **shape)
 
 
 def normalise(x: torch.Tensor) -> torch.Tensor:

@@ -20,7 +20,7 @@ from ..judges.intents import fit_intent_judge
 from ..labels.class_mix import label_classes
 from ..labels.plan_options import PlanConditionOptions
 from ..labels.plans import Plan, Plans, build_plans
-from ..networks.language import TextDenoiser, TextOptions
+from ..networks.language import TextOptions, build_text_network, choose_pieces
 from ..networks.turns import find_spans
 from ..sources import ConversationSourceOptions, describe_conversations, load_conversations
 from ..sources.text.assistant_facts import check_facts
@@ -30,11 +30,9 @@ from ..types import Check, Columns, Data, LabelGenerator, as_objects
 PLANNED = ("role", "intent", "slots")  # of a turn
 
 
-def build_network(data: Data, codec: TurnCodec, options: TextOptions) -> TextDenoiser:
-    return TextDenoiser(
-        vocabulary=len(codec.vocabulary), segments=codec.turns, length=codec.longest, width=options.width,
-        depth=options.depth, values=codec.turns,
-    )  # fmt: skip
+def build_network(data: Data, codec: TurnCodec, options: TextOptions) -> Any:
+    turns = codec.turns
+    return build_text_network(options, codec.vocabulary, segments=turns, length=codec.longest, values=turns)
 
 
 def build_labels(data: Data, options: PlanConditionOptions, seed: int, folder: Path | None) -> Plans:
@@ -154,7 +152,7 @@ TASK = Task(
     hub_tags={"task_categories": ["text-generation", "text-classification"], "task_ids": ["dialogue-modeling"]},
     describe=describe_conversations,
     load=load_conversations,
-    codec=lambda data, options: fit_turn_codec(data, options.pieces),
+    codec=lambda data, options: fit_turn_codec(data, choose_pieces(options)),
     network=build_network,
     labels=build_labels,
     fit_judge=fit_intent_judge,

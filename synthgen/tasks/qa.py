@@ -21,7 +21,7 @@ from ..judges.reader import fit_reader_judge
 from ..labels.class_mix import label_classes
 from ..labels.span_options import SpanConditionOptions
 from ..labels.spans import Spans, build_spans
-from ..networks.language import TextDenoiser, TextOptions
+from ..networks.language import TextOptions, build_text_network, choose_pieces
 from ..passages import KnownNames, find_window
 from ..slots import SLOTS, VALUES
 from ..sources import QuestionSourceOptions, describe_questions, load_questions
@@ -39,14 +39,11 @@ def load_with_names(options: QuestionSourceOptions, seed: int) -> Data:
 
 
 def build_codec(data: Data, options: TextOptions) -> QuestionCodec:
-    return fit_question_codec(data, data.details["names"], options.pieces, SLOTS)
+    return fit_question_codec(data, data.details["names"], choose_pieces(options), SLOTS)
 
 
-def build_network(data: Data, codec: QuestionCodec, options: TextOptions) -> TextDenoiser:
-    return TextDenoiser(
-        vocabulary=len(codec.vocabulary), segments=1, length=codec.longest, width=options.width, depth=options.depth,
-        values=VALUES,
-    )  # fmt: skip
+def build_network(data: Data, codec: QuestionCodec, options: TextOptions) -> Any:
+    return build_text_network(options, codec.vocabulary, segments=1, length=codec.longest, values=VALUES)
 
 
 def build_labels(data: Data, options: SpanConditionOptions, seed: int, folder: Path | None) -> Spans:

@@ -21,7 +21,7 @@ from ..judges.translator import fit_translation_judge
 from ..labels.class_mix import label_classes
 from ..labels.pair_options import PairConditionOptions
 from ..labels.pairs import Pairs, build_pairs
-from ..networks.language import TextDenoiser, TextOptions
+from ..networks.language import TextOptions, build_text_network, choose_pieces
 from ..slots import SLOTS, VALUES, Names, find_shared
 from ..sources import PairSourceOptions, describe_pairs, load_pairs
 from ..sources.text.phrases import is_translation
@@ -40,14 +40,14 @@ def load_with_names(options: PairSourceOptions, seed: int) -> Data:
 
 
 def build_codec(data: Data, options: TextOptions) -> PairCodec:
-    return fit_pair_codec(data, data.details["names"], options.pieces, SLOTS)
+    return fit_pair_codec(data, data.details["names"], choose_pieces(options), SLOTS)
 
 
-def build_network(data: Data, codec: PairCodec, options: TextOptions) -> TextDenoiser:
-    return TextDenoiser(
-        vocabulary=len(codec.vocabulary), segments=2, length=codec.longest, width=options.width, depth=options.depth,
-        classes=2 * len(data.classes), values=VALUES,
-    )  # fmt: skip
+def build_network(data: Data, codec: PairCodec, options: TextOptions) -> Any:
+    classes = 2 * len(data.classes)
+    return build_text_network(
+        options, codec.vocabulary, segments=2, length=codec.longest, classes=classes, values=VALUES
+    )
 
 
 def build_labels(data: Data, options: PairConditionOptions, seed: int, folder: Path | None) -> Pairs:

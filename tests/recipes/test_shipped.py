@@ -10,7 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from bases import write_base
 from PIL import Image
+from tiny import data_digests, rewind
 
 from synthgen import harvest
 from synthgen.evaluation import conversation_measures, shape_measures
@@ -30,9 +32,23 @@ NETS = {
     "classification": ("model.widths=[8,16]", "model.blocks=1"),
     "segmentation": ("model.widths=[8,16]", "model.blocks=1", "source.rows=24"),
     "timeseries": ("model.width=32", "model.depth=1"),
-    "translation": ("model.width=32", "model.depth=1", "source.rows=200", "gates.checks=[]", "evaluate.gates=false"),
-    "conversation": ("model.width=32", "model.depth=1", "source.rows=60", "gates.checks=[]"),
-    "qa": ("model.width=32", "model.depth=1", "source.rows=200", "gates.checks=[]", "evaluate.gates=false"),
+    "translation": (
+        "model.width=32",
+        "model.depth=1",
+        "sample.batch_size=64",
+        "source.rows=200",
+        "gates.checks=[]",
+        "evaluate.gates=false",
+    ),
+    "conversation": ("model.width=32", "model.depth=1", "sample.batch_size=64", "source.rows=60", "gates.checks=[]"),
+    "qa": (
+        "model.width=32",
+        "model.depth=1",
+        "sample.batch_size=64",
+        "source.rows=200",
+        "gates.checks=[]",
+        "evaluate.gates=false",
+    ),
     "shapes3d": ("model.width=32", "model.depth=1", "source.rows=24", "source.points=256", "evaluate.gates=false"),
 }
 
@@ -52,11 +68,10 @@ def parquet_folder(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(shipped()))
-def test_a_shipped_recipe_runs(name, command, tmp_path, monkeypatch):
+@pytest.fixture
+def run(command, tmp_path, monkeypatch):
+    """A shipped recipe, tiny; its judges are tested on their own and need not be good here."""
     monkeypatch.setattr(harvest, "BARE_SECONDS", 0.01)
-    # judges are tested on their own; here they need not be good
     monkeypatch.setattr(classifier, "choose_schedule", lambda rows: Schedule(4, 8))
     monkeypatch.setattr(segmenter, "SCHEDULE", Schedule(4, 8))
     monkeypatch.setattr(points, "choose_schedule", lambda rows: Schedule(4, 8))
@@ -66,11 +81,23 @@ def test_a_shipped_recipe_runs(name, command, tmp_path, monkeypatch):
     monkeypatch.setattr(intents, "MOST_STEPS", 4)
     monkeypatch.setattr(conversation_measures, "STEPS", 4)
     monkeypatch.setattr(shape_measures, "CHAMFER_ROWS", 8)
-    changes = [*TINY, *NETS[load(name).task]]
-    if load(name).source.kind == "hub":
-        changes += ["source.kind=files", f"source.path={parquet_folder(tmp_path / 'rows')}"]
-    folder = tmp_path / "run"
-    outcome = command("run", name, "--out", folder, *(word for change in changes for word in ("--set", change)))
+
+    def call(name: str, *more: str):
+        changes = [*TINY, *NETS[load(name).task], *more]
+        folder = tmp_path / "run"
+        return folder, command(
+            "run", name, "--out", folder, *(word for change in changes for word in ("--set", change))
+        )
+
+    return call
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_a_shipped_recipe_runs(name, run, tmp_path):
+    own = load(name).source.kind == "hub"
+    changes = ["source.kind=files", f"source.path={parquet_folder(tmp_path / 'rows')}"] if own else []
+    folder, outcome = run(name, *changes)
     assert outcome.code == 0, outcome.err
     report = json.loads((folder / "dataset" / "report.json").read_text())
     assert report["rows"]["accepted"] == 6 and report["recipe"] == load(name).name
@@ -88,3 +115,27 @@ def test_a_shipped_recipe_says_what_it_is(name):
     schema = (path.parent / first.partition("=")[2]).resolve()
     assert json.loads(schema.read_text())["title"] == "synthgen recipe"
     assert load(name).description
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["translation", "qa"])
+def test_texts_start_from_a_pretrained_base(name, run, tmp_path):
+    base = write_base("modernbert", tmp_path / "base", longest=2048)
+    settings = (f"model.base={base}", "train.learning_rate=1.0e-4")
+    folder, outcome = run(name, *settings)
+    assert outcome.code == 0, outcome.err
+    model = json.loads((folder / "model" / "denoiser" / "config.json").read_text())
+    assert model["base"]["model_type"] == "modernbert"
+    before = data_digests(folder)
+    rewind(folder, "state/shards")
+    folder, outcome = run(name, *settings)
+    assert outcome.code == 0 and data_digests(folder) == before, outcome.err
+
+
+def test_a_base_that_is_not_there_is_named(run, tmp_path):
+    folder, outcome = run("translation", f"model.base={tmp_path / 'nowhere'}")
+    told = outcome.err.splitlines()[-1]
+    assert (
+        outcome.code == 2 and told.startswith("synthgen: model.base: there is no folder ") and "Traceback" not in told
+    )
+    assert not (folder / "model").exists()

@@ -13,7 +13,7 @@ from typing import Any
 
 from synthgen.storage import digest_folder
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 SMALL = {
     "model.widths": "[8,16]",
