@@ -73,7 +73,7 @@ def write(shop: pipeline.Workshop, net: AutoregressiveText, conditions: Columns,
     u = np.random.default_rng(0).random((len(lines), codec.longest), dtype=np.float32)
     found = generate(
         net, lines, first_written=1 + given, longest=codec.longest, texts=2 - given,
-        temperature=options.temperature, u=u,
+        temperature=options.temperature, u=u, batch_size=options.batch_size,
     )  # fmt: skip
     columns = {side: conditions[side].copy() for side in ("source", "target")}
     for row, (tokens, frame, lead) in enumerate(zip(found, frames, conditions["lead"].tolist(), strict=True)):

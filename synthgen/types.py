@@ -144,6 +144,9 @@ class Codec(Protocol):
     def widths(self, columns: Columns) -> np.ndarray | None:
         """How much of the tensors' second axis each row fills, int (N,), where that differs; else None."""
 
+    def lay_out(self, columns: Columns) -> Columns:
+        """`columns` with a column of what the methods below would each find out anew, where that costs much."""
+
     def encode(self, columns: Columns) -> torch.Tensor:
         """The generated column as (B, *shape), float32 or the int64 of tokens.
 
@@ -171,6 +174,9 @@ class WholeRows:
 
     def widths(self, columns: Columns) -> np.ndarray | None:
         return None
+
+    def lay_out(self, columns: Columns) -> Columns:
+        return columns
 
     def files(self) -> Mapping[str, str]:
         return {}

@@ -76,7 +76,7 @@ class PairCodec(TokenCodec):
         found: list[int] = columns["lead"].tolist() if "lead" in columns else [0] * count_rows(columns)
         return found
 
-    def frames(self, columns: Columns) -> Iterator[Frame]:
+    def build_frames(self, columns: Columns) -> Iterator[Frame]:
         labels = columns["label"].tolist()
         for row, lead in enumerate(self._leads(columns)):
             lifted = self._lift(columns, row, lead)

@@ -22,7 +22,7 @@ from ..passages import KnownNames, find_window
 from ..slots import Value, code_value, lift
 from ..types import Columns, Data, count_rows, take_rows
 from ..vocabulary import FIRST, Vocabulary
-from .tokens import Frame, Segment, TokenCodec, Told, close, describe_texts, find_room
+from .tokens import FRAME, Frame, Segment, TokenCodec, Told, close, describe_texts, find_room
 
 MARKS = ("answer", "/answer", "none")
 PLACEHOLDER = "\ufdd0"  # stands for the answer while names are lifted; no text has it: no character is assigned there
@@ -52,7 +52,7 @@ class QuestionCodec(TokenCodec):
         for row, (tokens, frame) in enumerate(zip(x.tolist(), self.frames(columns), strict=True)):
             if frame.segments[0].is_written:
                 question[row] = self.vocabulary.decode(tokens[frame.spans()[0]], frame.values).strip()
-        return {**columns, "question": question}
+        return {**{name: values for name, values in columns.items() if name != FRAME}, "question": question}
 
     def describe(self, columns: Columns) -> np.ndarray:
         """float32 (N, 256): which groups of characters question and answer have."""
@@ -62,7 +62,7 @@ class QuestionCodec(TokenCodec):
         told = {"slots": self.vocabulary.slots, "marks": MARKS, "room": self.room, "names": self.names.known}
         return {"tokenizer.json": self.vocabulary.tokenizer.to_str(), "codec.json": json.dumps(told, indent=1)}
 
-    def frames(self, columns: Columns) -> Iterator[Frame]:
+    def build_frames(self, columns: Columns) -> Iterator[Frame]:
         for row in range(count_rows(columns)):
             window, start, answer = find_about(columns, row, self.names)
             texts, values = lift_row(window, start, answer, columns["question"][row] or "", self.names, self.vocabulary)

@@ -20,11 +20,12 @@ from sklearn.feature_extraction.text import HashingVectorizer
 
 from ..diffusion.masked import Blocks, round_up
 from ..slots import Value
-from ..types import Columns, Condition, Process
+from ..types import Columns, Condition, Process, as_objects
 from ..vocabulary import END, MASK, PAD, Vocabulary
 
 BLOCK = 4  # tokens that are written together
 LONGEST = 511  # tokens of a text
+FRAME = "frame"  # the column of what `lay_out` found
 DESCRIPTOR_SIZE = 256
 
 
@@ -88,8 +89,16 @@ class TokenCodec(ABC):
         return Blocks(mask=MASK, end=END, pad=PAD, size=BLOCK)
 
     @abstractmethod
-    def frames(self, columns: Columns) -> Iterator[Frame]:
+    def build_frames(self, columns: Columns) -> Iterator[Frame]:
         """Every row as the net sees it."""
+
+    def frames(self, columns: Columns) -> Iterator[Frame]:
+        """The same, once it is laid out at no cost."""
+        return iter(columns[FRAME]) if FRAME in columns else self.build_frames(columns)
+
+    def lay_out(self, columns: Columns) -> Columns:
+        """`columns` with the frames: slots are found and texts are cut into tokens once."""
+        return {**columns, FRAME: as_objects(list(self.build_frames(columns)))}
 
     def views(self, columns: Columns) -> Columns:
         """What is learnt of rows: each as it is."""

@@ -65,7 +65,7 @@ class TurnCodec(TokenCodec):
         """float32 (N, 256): which groups of characters the dialogue has."""
         return describe_texts(["\n".join(turns) for turns in columns["contents"]])
 
-    def frames(self, columns: Columns) -> Iterator[Frame]:
+    def build_frames(self, columns: Columns) -> Iterator[Frame]:
         for row in range(count_rows(columns)):
             roles, contents, intents, slots = (columns[name][row] for name in ("roles", "contents", "intents", "slots"))
             tone = columns["tone"][row]

@@ -21,7 +21,7 @@ arXiv:2406.03736, section 3.1).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -34,6 +34,7 @@ from .noise import PROBED, row_generator
 LEAST = 0.05  # the square of the lowest rate: below it hardly anything is hidden
 SURE = 1e-9  # of a probability, so that logarithms are finite
 NEVER = 1 << 40  # behind every block
+STAYING = 0.75  # of the rows at most are still being written when the others leave
 
 
 class Reader(Protocol):
@@ -45,6 +46,9 @@ class Reader(Protocol):
 
     def look(self, place: torch.Tensor, x: torch.Tensor, there: torch.Tensor, asked: torch.Tensor) -> torch.Tensor:
         """Logits (N, V) of the `asked` positions (bool (B, R)), given what was kept; nothing more is kept."""
+
+    def select(self, rows: torch.Tensor) -> None:
+        """Goes on with these of the rows (int64 (B',)), as its first, second and so on."""
 
 
 class BlockNet(Protocol):
@@ -69,7 +73,7 @@ class Blocks:
     pad: int = 0
     size: int = 4  # positions of a block
     choice: float = 1.0  # Gumbel noise on the order in which positions are written, at the first step; at the last 0
-    sure: float = 0.98  # a token of at least that probability is written at once (Wu et al. 2025, arXiv:2505.22618)
+    sure: float = 0.9  # a token of at least that probability is written at once (Wu et al. 2025, arXiv:2505.22618)
 
     def draw(self, x: torch.Tensor, condition: Condition, levels: Levels, generator: torch.Generator) -> Drawn:
         """(hidden, hidden), bool (B, L): each block has a rate of its own."""
@@ -207,83 +211,126 @@ class Guided:
         without = self.untold.look(*asked)
         return without + self.scale * (self.told.look(*asked) - without)
 
+    def select(self, rows: torch.Tensor) -> None:
+        self.told.select(rows)
+        self.untold.select(rows)
+
 
 def write_blocks(
     reader: Reader, noise: torch.Tensor, condition: Condition, process: Blocks, steps: Steps
 ) -> torch.Tensor:
-    """Block after block: each is written in at most so many steps, then read and kept. What is closed is left."""
+    """Block after block: each is written in at most so many steps, then read and kept; what is closed is left.
+
+    Rows do not wait for one another: one goes on to its next block while another looks again at its last, and those
+    that are done leave.
+    """
     known, segment = condition["known"], condition["segment"]
+    found = torch.where(known < 0, process.mask, known)
+    if not known.numel():
+        return found
     block, order = number_blocks(condition, process.size), torch.arange(segment.shape[1], device=known.device)
-    x = torch.where(known < 0, process.mask, known)
-    alive = block >= 0  # what is still to be written, or read
-    begun = (segment < 0) & (known != process.pad)
-    opened = torch.where(known < 0, block, NEVER).amin(1, keepdim=True) if known.numel() else block[:, :0]
-    begun |= alive & (block < opened)
-    alive = alive & ~begun
-    width = int((begun * (order + 1)).max()) if begun.numel() else 0
+    opened = torch.where(known < 0, block, NEVER).amin(1, keepdim=True)
+    begun = (segment < 0) & (known != process.pad) | (block >= 0) & (block < opened)
+    width = int((begun * (order + 1)).max())
     if width:
-        reader.keep(order[:width].expand(len(x), width), x[:, :width], begun[:, :width], block[:, :width])
-    while bool(alive.any()):
-        turn = torch.where(alive, block, NEVER).amin(1, keepdim=True)
-        inside = block == turn  # of no position, where a row is done
-        place = (inside.long().argmax(1)[:, None] + order[: process.size]).clamp(max=len(order) - 1)
-        there = order[: process.size] < inside.sum(1, keepdim=True)
-        part = Part(place, there, x.gather(1, place), (known.gather(1, place) < 0) & there)
-        written = write_part(reader, part, noise, process, steps)
-        x = put(x, place, there, written)
-        ended = ((written == process.end) & there).any(1, keepdim=True)
-        closed = (segment == segment.gather(1, place[:, :1])) & ended & (block > turn)
-        x = torch.where(closed, process.pad, x)
-        alive = alive & (block > turn) & ~closed
-        if bool(alive.any()):
-            reader.keep(place, written, there, turn.expand(-1, place.shape[1]))
-    return x
-
-
-def put(x: torch.Tensor, place: torch.Tensor, there: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-    """`values` (B, R) at their places where they are `there`."""
-    row, column = there.nonzero(as_tuple=True)
-    x = x.clone()
-    x[row, place[row, column]] = values[row, column]
-    return x
+        reader.keep(order[:width].expand(len(known), width), found[:, :width], begun[:, :width], block[:, :width])
+    everyone = torch.arange(len(known), device=known.device)
+    rows = Writing(everyone, found, known < 0, segment, block, (block >= 0) & ~begun)
+    rows = rows.drop_done(reader, found)
+    while len(rows.index):
+        part = rows.turn(process.size, process.mask)
+        if bool(part.open.any()):
+            logits = reader.look(part.place, part.x, part.there & part.open.any(1, keepdim=True), part.open)
+            part = write_part(part, logits, noise[rows.index[:, None], part.place, part.looks], process, steps)
+        going = rows.go_on(part, process)
+        reader.keep(part.place, part.x, part.there & going[:, None], part.block.expand_as(part.x))
+        rows = rows.drop_done(reader, found)
+    return found
 
 
 @dataclass(frozen=True)
 class Part:
-    """A block of every row."""
+    """The block that each row is at."""
 
     place: torch.Tensor  # int64 (B, R)
     there: torch.Tensor  # bool (B, R)
     x: torch.Tensor  # int64 (B, R)
-    open: torch.Tensor  # bool (B, R): to be written
+    free: torch.Tensor  # bool (B, R): nothing was known there
+    open: torch.Tensor  # bool (B, R): still to be written
+    block: torch.Tensor  # int64 (B, 1)
+    looks: torch.Tensor  # int64 (B, 1): how often it has been looked at
 
 
-def write_part(reader: Reader, part: Part, noise: torch.Tensor, process: Blocks, steps: Steps) -> torch.Tensor:
-    """Confidence-ordered decoding (MaskGIT, Chang et al. 2022, arXiv:2202.04200, section 3.2).
+class Writing:
+    """Rows that are being written; it changes as they are."""
+
+    def __init__(
+        self, index: torch.Tensor, x: torch.Tensor, free: torch.Tensor, segment: torch.Tensor, block: torch.Tensor,
+        left: torch.Tensor, looks: torch.Tensor | None = None,
+    ) -> None:  # fmt: skip
+        self.index, self.x, self.free, self.segment, self.block = index, x, free, segment, block
+        self.left = left  # bool (B, L): positions of blocks that are not done
+        self.looks = torch.zeros_like(index)[:, None] if looks is None else looks
+
+    def turn(self, size: int, mask: int) -> Part:
+        """The first block of each row that is not done; nothing is there of a row that is."""
+        block = torch.where(self.left, self.block, NEVER).amin(1, keepdim=True)
+        inside, order = self.block == block, torch.arange(size, device=self.x.device)
+        place = (inside.long().argmax(1)[:, None] + order).clamp(max=self.x.shape[1] - 1)
+        there = order < inside.sum(1, keepdim=True)
+        x, free = self.x.gather(1, place), self.free.gather(1, place) & there
+        return Part(place, there, x, free, free & (x == mask), block, self.looks)
+
+    def go_on(self, part: Part, process: Blocks) -> torch.Tensor:
+        """Takes over what was written; bool (B,): rows whose block is done now and that have another."""
+        row, column = part.there.nonzero(as_tuple=True)
+        self.x = self.x.clone()
+        self.x[row, part.place[row, column]] = part.x[row, column]
+        done = ~part.open.any(1, keepdim=True)
+        ended = ((part.x == process.end) & part.there).any(1, keepdim=True)
+        own = self.segment.gather(1, part.place[:, :1])
+        closed = done & ended & (self.segment == own) & (self.block > part.block)
+        self.x = torch.where(closed, process.pad, self.x)
+        self.left = self.left & ~closed & ~(done & (self.block <= part.block))
+        self.looks = torch.where(done, 0, part.looks + 1)
+        going: torch.Tensor = done[:, 0] & self.left.any(1)
+        return going
+
+    def drop_done(self, reader: Reader, found: torch.Tensor) -> Writing:
+        """Without the rows that are done, where they are many or all; `found` then has them."""
+        going = self.left.any(1)
+        count = int(going.sum())
+        if count > STAYING * len(going):
+            return self
+        found[self.index[~going]] = self.x[~going]
+        stay = going.nonzero()[:, 0]
+        if count:
+            reader.select(stay)
+        state = (self.index, self.x, self.free, self.segment, self.block, self.left, self.looks)
+        return Writing(*(values[stay] for values in state))
+
+
+def write_part(part: Part, logits: torch.Tensor, noise: torch.Tensor, process: Blocks, steps: Steps) -> Part:
+    """A step of confidence-ordered decoding (MaskGIT, Chang et al. 2022, arXiv:2202.04200, section 3.2).
 
     In each step an equal share of what is open is written, those positions whose token, drawn at the temperature, is
-    the likeliest, after Gumbel noise that fades to nothing; and whatever is sure.
+    the likeliest, after Gumbel noise that fades to nothing; and whatever is sure. `noise` (B, R, 2) is this look's.
     """
-    x, open_, place = part.x, part.open, part.place
-    everyone, total = torch.arange(len(x), device=x.device)[:, None], min(steps.steps, process.size)
-    for number in range(total):
-        if not bool(open_.any()):
-            break
-        logits = reader.look(place, x, part.there, open_).float()
-        logits[:, process.mask] = -torch.inf
-        u, v = noise[everyone, place, min(number, noise.shape[2] - 1)].unbind(2)
-        drawn, likely = choose_tokens(logits, u[open_], steps.temperature)
-        token = x.masked_scatter(open_, drawn)
-        chance = torch.zeros_like(u).masked_scatter(open_, likely)
-        fading = process.choice * (1 - (number + 1) / total)
-        score = chance.clamp(min=SURE).log() - fading * (-v.clamp(SURE, 1 - 1e-7).log()).log()
-        rank = torch.argsort(torch.where(open_, score, -torch.inf), dim=1, descending=True, stable=True).argsort(1)
-        left = -(-open_.sum(1) // (total - number))  # so many are written now
-        x = torch.where(open_ & ((rank < left[:, None]) | (chance >= process.sure)), token, x)
-        ended = x == process.end
-        x = torch.where((ended.cumsum(1) > ended.long()) & part.open, process.pad, x)  # behind an end
-        open_ = open_ & (x == process.mask)
-    return x
+    open_, total = part.open, min(steps.steps, process.size)
+    logits = logits.float()
+    logits[:, process.mask] = -torch.inf
+    u, v = noise.unbind(2)
+    drawn, likely = choose_tokens(logits, u[open_], steps.temperature)
+    token = part.x.masked_scatter(open_, drawn)
+    chance = torch.zeros_like(u).masked_scatter(open_, likely)
+    fading = process.choice * (1 - (part.looks + 1) / total)
+    score = chance.clamp(min=SURE).log() - fading * (-v.clamp(SURE, 1 - 1e-7).log()).log()
+    rank = torch.argsort(torch.where(open_, score, -torch.inf), dim=1, descending=True, stable=True).argsort(1)
+    now = -(-open_.sum(1, keepdim=True) // (total - part.looks).clamp(min=1))  # so many are written
+    x = torch.where(open_ & ((rank < now) | (chance >= process.sure)), token, part.x)
+    ended = x == process.end
+    x = torch.where((ended.cumsum(1) > ended.long()) & part.free, process.pad, x)  # behind an end
+    return replace(part, x=x, open=open_ & (x == process.mask))
 
 
 def choose_tokens(logits: torch.Tensor, u: torch.Tensor, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:

@@ -26,6 +26,7 @@ from .muon import Muon
 HEAD = 32
 STEP = 8  # rows are filled up to a multiple of so many tokens
 BATCH_TOKENS = 16_384  # of rows that are read together
+STAYING = 0.75  # of the rows at most are still being written when the others leave
 
 
 @dataclass(frozen=True)
@@ -237,16 +238,17 @@ def batches_of(lines: Sequence[Line], batch_size: int, first_written: int, seed:
 @torch.inference_mode()
 def generate(
     net: AutoregressiveText, lines: Sequence[Line], *, first_written: int, longest: int, texts: int = 1,
-    temperature: float = 0.0, u: np.ndarray | None = None,
+    temperature: float = 0.0, u: np.ndarray | None = None, batch_size: int | None = None,
 ) -> list[list[int]]:  # fmt: skip
     """What follows the seen tokens of each line, until `texts` ENDs or `longest` tokens.
 
-    At temperature 0 always the likeliest token; else drawn by uniform numbers u (N, longest).
+    At temperature 0 always the likeliest token; else drawn by uniform numbers u (N, longest). `batch_size` lines go
+    through the net together; None: as many as are quick.
     """
     found: list[list[int]] = [[] for _ in lines]
     widths = np.array([-(-len(line.seen) // STEP) * STEP for line in lines])
     for group in group_by_width(widths, len(lines)):
-        size = max(1, BATCH_TOKENS // (int(widths[group[0]]) + longest))
+        size = batch_size or max(1, BATCH_TOKENS // (int(widths[group[0]]) + longest))
         for start in range(0, len(group), size):
             index = group[start : start + size]
             rows = pack_lines([_opening(lines[i]) for i in index], int(widths[index[0]]), first_written)
@@ -270,32 +272,37 @@ def _cut(tokens: list[int], texts: int) -> list[int]:
 def _continue(
     net: AutoregressiveText, rows: Rows, first: int, longest: int, texts: int, temperature: float, u: Tensor | None
 ) -> Tensor:
-    """int64 (B, up to `longest`); PAD after the last END. Keys and values of what is there are kept."""
+    """int64 (B, up to `longest`); PAD after the last END. Keys and values of what is there are kept; rows that are done
+    leave, once a quarter is."""
     h, kept = net.read(rows)
-    count, length = rows.x.shape
-    last = rows.real.sum(1) - 1
-    allowed = rows.real[:, None, None, :]
-    logits = net.score(h[torch.arange(count), last])
+    count = len(rows.x)
+    allowed, label, index = rows.real[:, None, None, :], rows.label, torch.arange(count)
+    logits = net.score(h[index, rows.real.sum(1) - 1])
     closed, offset = torch.zeros(count, dtype=torch.long), torch.zeros(count, dtype=torch.long)
-    written: list[Tensor] = []
-    zeros = torch.zeros(count, 1, dtype=torch.long)
+    written = torch.full((count, longest), PAD)
     for place in range(longest):
-        token = _choose(logits.float(), temperature, None if u is None else u[:, place])
+        token = _choose(logits.float(), temperature, None if u is None else u[index, place])
         token = torch.where(closed >= texts, PAD, token)
-        written.append(token)
+        written[index, place] = token
         ended = token == END
-        if bool((closed + ended >= texts).all()):
-            break
         segment = (first + closed).clamp(max=net.shape.segments - 1)
-        h = net.embed(token[:, None], zeros, segment[:, None], offset[:, None], rows.label)
+        going = closed + ended < texts
+        closed, now = closed + ended, offset
+        offset = torch.where(ended, 0, offset + 1)
+        if not bool(going.any()):
+            return written[:, : place + 1]
+        if int(going.sum()) <= STAYING * len(going):
+            index, token, segment, now = index[going], token[going], segment[going], now[going]
+            closed, offset, allowed, label = closed[going], offset[going], allowed[going], label[going]
+            kept = [(keys[going], values[going]) for keys, values in kept]
+        h = net.embed(token[:, None], torch.zeros_like(token)[:, None], segment[:, None], now[:, None], label)
         allowed = F.pad(allowed, (0, 1), value=True)
         for number, block in enumerate(net.each()):
             q, k, v = block.split(h)
             kept[number] = torch.cat([kept[number][0], k], 2), torch.cat([kept[number][1], v], 2)
             h = block.mix(h, q, *kept[number], allowed)
         logits = net.score(norm(h)[:, 0])
-        closed, offset = closed + ended, torch.where(ended, 0, offset + 1)
-    return torch.stack(written, 1)
+    return written
 
 
 def _choose(logits: Tensor, temperature: float, u: Tensor | None) -> Tensor:

@@ -24,10 +24,11 @@ from ..types import Condition
 from ..vocabulary import Vocabulary
 from .preconditioning import Teller
 from .pretrained_language import PretrainedTextDenoiser, load_language_model, read_pieces
-from .tokens import Block, Kept, hinder, make_room
+from .tokens import Block, Kept, hinder
 
 LAST = 1 << 40  # a block behind all others
-ASKED = 256  # positions: logits are computed of a multiple of so many
+EMPTY = LAST + 1  # the block of no token
+ASKED, READ = 256, 64  # positions: in training and between looks, layers are computed of multiples of so many
 HEAD = 64  # channels of an attention head, where the width allows it: half the weights of attention that 32 has
 
 
@@ -140,13 +141,17 @@ class TextDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         return normalise(h).to(dtype)  # half the width in memory under autocast: a fifth off a step
 
     def score(self, h: torch.Tensor, told: torch.Tensor, asked: torch.Tensor | None) -> torch.Tensor:
-        h = normalise(h) * (1 + self.modulate(told))[:, None]
+        scale = self.modulate(told)
         if asked is None:
-            return F.linear(h, self.token.weight, self.bias)
+            return self.score_each(h, scale[:, None])
         row, place = asked.nonzero(as_tuple=True)
         count = len(row)
         row, place = (F.pad(index, (0, -count % ASKED)) for index in (row, place))  # of few shapes: see `round_up`
-        return F.linear(h[row, place], self.token.weight, self.bias)[:count]
+        return self.score_each(h[row, place], scale[row])[:count]
+
+    def score_each(self, h: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+        """`scale` is what `modulate` gives, for each position."""
+        return F.linear(normalise(h) * (1 + scale), self.token.weight, self.bias)
 
     def start(self, condition: Condition, keep: torch.Tensor | None = None) -> TextReader:
         """A reader of rows of that condition, segment by segment (`diffusion.masked`)."""
@@ -158,49 +163,64 @@ Part = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]  # place, t
 
 
 class TextReader:
-    """What a TextDenoiser has read of rows: keys and values of every block."""
+    """What a TextDenoiser has read of rows: keys and values of every block, without gaps."""
 
     def __init__(self, net: TextDenoiser, condition: Condition, told: torch.Tensor) -> None:
-        self.net, self.condition, self.told = net, condition, told
-        self.count = 0  # tokens that are kept, there or not
+        self.net, self.dtype = net, told.dtype
+        self.place = {name: condition[name] for name in ("segment", "offset", "value") if name in condition}
+        self.scales = [layer.scale(told) for layer in net.blocks]  # type: ignore[operator]
+        self.last = net.modulate(told)
+        self.count = torch.zeros(len(told), 1, dtype=torch.long, device=told.device)  # tokens that are kept
+        self.block = self.count[:, :0]  # of each of them
         self.kept = [Kept() for _ in net.blocks]
-        self.there: torch.Tensor = torch.zeros(len(told), 64, dtype=torch.bool, device=told.device)
         self.waiting: Part | None = None  # what `keep` was told last: it is read together with what comes next
 
     def keep(self, place: torch.Tensor, x: torch.Tensor, there: torch.Tensor, block: torch.Tensor) -> None:
         """Tokens x at places of the rows, (B, R), of which those count that are `there`; each looks at what was kept
         before, and at tokens of no higher `block` (B, R)."""
         if self.waiting is not None:
-            self._read(*self.waiting)
-        self.waiting = place, x, there, block
+            self._read(self.waiting, self.waiting[0].shape[1])
+        self.waiting = (place, x, there, block) if bool(there.any()) else None
 
     def look(self, place: torch.Tensor, x: torch.Tensor, there: torch.Tensor, asked: torch.Tensor) -> torch.Tensor:
         """Logits (N, V) of the `asked` positions, given what was kept."""
-        block = torch.full_like(x, LAST)
+        new = (place, x, there, torch.full_like(x, LAST))
         if self.waiting is None:
-            h = self._read(place, x, there, block, 0)
+            h = self._read(new, 0)
         else:
-            pairs = zip(self.waiting, (place, x, there, block), strict=True)
-            first, second, third, fourth = (torch.cat(pair, 1) for pair in pairs)
-            h = self._read(first, second, third, fourth, first.shape[1] - x.shape[1])
-        return self.net.score(h[:, -x.shape[1] :], self.told, asked)
+            first, second, third, fourth = (torch.cat(pair, 1) for pair in zip(self.waiting, new, strict=True))
+            h = self._read((first, second, third, fourth), first.shape[1] - x.shape[1])[:, -x.shape[1] :]
+        row, column = asked.nonzero(as_tuple=True)
+        count = len(row)
+        row, column = (F.pad(index, (0, -count % READ)) for index in (row, column))  # of few shapes: see `round_up`
+        return self.net.score_each(h[row, column], self.last[row])[:count]
 
-    def _read(
-        self, place: torch.Tensor, x: torch.Tensor, there: torch.Tensor, block: torch.Tensor, stay: int | None = None
-    ) -> torch.Tensor:
-        """What is made of tokens; the first `stay` of them, or all, are kept."""
-        before = self.there[:, None, : self.count].expand(-1, x.shape[1], -1)
-        now = there[:, None] & (block[:, None, :] <= block[:, :, None])
-        bias = hinder(torch.cat([before, now], 2), self.told.dtype)
-        segment, offset = (self.condition[name].gather(1, place) for name in ("segment", "offset"))
-        value = self.condition["value"].gather(1, place) if "value" in self.condition else None
-        h = self.net.embed(x, segment, offset, value, self.told.dtype)
-        for layer, kept in zip(self.net.blocks, self.kept, strict=True):
-            h = layer(h, self.told, bias, kept)
-        stay = x.shape[1] if stay is None else stay
-        self.there = make_room(self.there, there, self.count + stay, 1)
-        self.there[:, self.count : self.count + stay] = there[:, :stay]
-        self.count, self.waiting = self.count + stay, None
+    def select(self, rows: torch.Tensor) -> None:
+        """Goes on with these rows."""
+        self.count, self.block, self.last = self.count[rows], self.block[rows], self.last[rows]
+        self.place = {name: values[rows] for name, values in self.place.items()}
+        self.scales = [tuple(values[rows] for values in scales) for scales in self.scales]
         for kept in self.kept:
-            kept.count = self.count
+            kept.select(rows)
+        if self.waiting is not None:
+            first, second, third, fourth = (values[rows] for values in self.waiting)
+            self.waiting = first, second, third, fourth
+
+    def _read(self, part: Part, stay: int) -> torch.Tensor:
+        """What is made of tokens, (B, R, width); the first `stay` columns are kept."""
+        place, x, there, block = part
+        position = self.count + there.cumsum(1) - 1
+        end = int(position.max()) + 2  # the last one is for what is not there
+        position = torch.where(there, position, end - 1)
+        known = torch.where(
+            torch.arange(end, device=x.device) < self.count, F.pad(self.block, (0, end - self.block.shape[1])), EMPTY
+        )
+        known = known.scatter(1, position, torch.where(there, block, EMPTY))
+        bias = hinder(known[:, None] <= block[:, :, None], self.dtype)
+        where = {name: values.gather(1, place) for name, values in self.place.items()}
+        h = self.net.embed(x, where["segment"], where["offset"], where.get("value"), self.dtype)
+        for layer, scales, kept in zip(self.net.blocks, self.scales, self.kept, strict=True):
+            h = layer.change(h, scales, bias, kept, position)  # type: ignore[operator]
+        self.block, self.waiting = known, None
+        self.count = self.count + there[:, :stay].sum(1, keepdim=True)
         return h

@@ -138,30 +138,46 @@ class RereadingReader:
     """Keeps the tokens that it was told, and shows all of them to the model at every look."""
 
     def __init__(self, net: PretrainedTextDenoiser, condition: Condition, told: torch.Tensor | None) -> None:
-        self.net, self.condition, self.told = net, condition, told
-        none = condition["segment"][:, :0]
-        self.place, self.x, self.there, self.block = none, none, none.bool(), none
+        self.net, self.told = net, told
+        self.place: Condition = {n: values for n, values in condition.items() if n in ("segment", "value")}
+        self.count = torch.zeros_like(condition["segment"][:, :1])  # tokens that are kept
+        self.kept = [self.count[:, :0]] * 3  # place, token and block of each, without gaps
 
     def keep(self, place: torch.Tensor, x: torch.Tensor, there: torch.Tensor, block: torch.Tensor) -> None:
         """Tokens x at places of the rows, (B, R), of which those count that are `there`; each looks at those of no
         higher `block` (B, R)."""
-        self.place, self.x, self.there, self.block = self._with(place, x, there, block)
+        self.kept = self._with((place, x, block), there)
+        self.count = self.count + there.sum(1, keepdim=True)
 
     def look(self, place: torch.Tensor, x: torch.Tensor, there: torch.Tensor, asked: torch.Tensor) -> torch.Tensor:
         """Logits (N, vocabulary) of the `asked` positions, given what was kept."""
-        places, tokens, theirs, block = self._with(place, x, there, torch.full_like(x, LAST))
+        places, tokens, block = self._with((place, x, torch.full_like(x, LAST)), there)
+        order = torch.arange(tokens.shape[1], device=x.device).expand_as(tokens)
+        theirs = order < self.count + there.sum(1, keepdim=True)
         allowed = theirs[:, None] & (block[:, None, :] <= block[:, :, None])
         allowed |= torch.eye(tokens.shape[1], dtype=torch.bool, device=x.device)
-        told = [name for name in self.condition if name in ("segment", "value")]
-        condition = {name: self.condition[name].gather(1, places) for name in told}
-        # without the gaps that rooms leave behind short texts, as in training
-        dense = (theirs.long().cumsum(1) - 1).clamp(min=0)
-        asked = F.pad(asked, (tokens.shape[1] - x.shape[1], 0))
-        return self.net.read(tokens, condition, dense, allowed, asked, self.told)
+        condition = {name: values.gather(1, places) for name, values in self.place.items()}
+        wanted = torch.zeros_like(theirs)
+        row, column = asked.nonzero(as_tuple=True)
+        wanted[row, (self.count + there.cumsum(1) - 1)[row, column]] = True
+        return self.net.read(tokens, condition, order, allowed, wanted, self.told)
 
-    def _with(self, *more: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        kept = (self.place, self.x, self.there, self.block)
-        return tuple(torch.cat(pair, 1) for pair in zip(kept, more, strict=True))
+    def select(self, rows: torch.Tensor) -> None:
+        """Goes on with these rows."""
+        self.told = None if self.told is None else self.told[rows]
+        self.place = {name: values[rows] for name, values in self.place.items()}
+        self.count, self.kept = self.count[rows], [values[rows] for values in self.kept]
+
+    def _with(self, new: tuple[torch.Tensor, ...], there: torch.Tensor) -> list[torch.Tensor]:
+        row, column = there.nonzero(as_tuple=True)
+        position = (self.count + there.cumsum(1) - 1)[row, column]
+        end = int((self.count + there.sum(1, keepdim=True)).max())
+        found = []
+        for old, values in zip(self.kept, new, strict=True):
+            both = F.pad(old, (0, end - old.shape[1]))
+            both[row, position] = values[row, column]
+            found.append(both)
+        return found
 
 
 def choose_asked(module: nn.Module, given: Any, output: Any) -> Any:

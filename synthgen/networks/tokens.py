@@ -189,21 +189,35 @@ class Block(nn.Module):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.down.weight)
 
-    def forward(
-        self, x: torch.Tensor, told: torch.Tensor, bias: torch.Tensor | None = None, kept: Kept | None = None
-    ) -> torch.Tensor:
-        """`bias` (B, 1, L, L') is added to the logits of attention: `hinder` makes it. `kept`: keys and values of what
-        was read before, which come first; those of x are added to it."""
-        scale1, gate1, scale2, gate2 = self.modulate(told)[:, None].chunk(4, 2)
-        x = x + (0.1 + gate1) * self._attend(self.normalise(x) * (1 + scale1), bias, kept)
-        return x + (0.1 + gate2) * self.down(F.silu(self.up(self.normalise(x) * (1 + scale2))))
+    def forward(self, x: torch.Tensor, told: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+        """`bias` (B, 1, L, L) is added to the logits of attention: `hinder` makes it."""
+        return self.change(x, self.scale(told), bias)
 
-    def _attend(self, x: torch.Tensor, bias: torch.Tensor | None, kept: Kept | None) -> torch.Tensor:
+    def scale(self, told: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """What scales and gates the two layers, (B, 1, width) each."""
+        scale1, gate1, scale2, gate2 = self.modulate(told)[:, None].chunk(4, 2)
+        return 1 + scale1, 0.1 + gate1, 1 + scale2, 0.1 + gate2
+
+    def change(
+        self, x: torch.Tensor, scales: tuple[torch.Tensor, ...], bias: torch.Tensor | None, kept: Kept | None = None,
+        position: torch.Tensor | None = None,
+    ) -> torch.Tensor:  # fmt: skip
+        """The layers for what `scale` gave. With `kept`, keys and values of x are put at a `position` (B, L) among
+        those, and x looks at all of them, as `bias` (B, 1, L, L') allows."""
+        scale1, gate1, scale2, gate2 = scales
+        x = x + gate1 * self._attend(self.normalise(x) * scale1, bias, kept, position)
+        return x + gate2 * self.down(F.silu(self.up(self.normalise(x) * scale2)))
+
+    def _attend(
+        self, x: torch.Tensor, bias: torch.Tensor | None, kept: Kept | None, position: torch.Tensor | None
+    ) -> torch.Tensor:
         rows, tokens, width = x.shape
-        q, k, v = self.qkv(x).reshape(rows, tokens, 3, self.heads, self.head).permute(2, 0, 3, 1, 4)
-        q, k = self.normalise(q), self.normalise(k)
-        if kept is not None:
-            k, v = kept.add(k, v)
+        found = self.qkv(x).reshape(rows, tokens, 3, self.heads, self.head)
+        q, k = self.normalise(found[:, :, :2]).unbind(2)
+        v = found[:, :, 2].transpose(1, 2)
+        q, k = q.transpose(1, 2), k.transpose(1, 2)
+        if kept is not None and position is not None and bias is not None:
+            k, v = kept.put(k, v, position, bias.shape[3])
         if torch.is_grad_enabled() and x.device.type == "cpu":
             # the fused kernel's backward pass is slow there: with it a step of the 3d recipe takes half as long again
             weights = (q * self.head**-0.5) @ k.mT
@@ -235,15 +249,20 @@ class Kept:
     """Keys and values (B, heads, tokens, channels) of what a block has read."""
 
     def __init__(self) -> None:
-        self.count = 0  # tokens that stay
         self.keys: torch.Tensor | None = None
         self.values: torch.Tensor | None = None
 
-    def add(self, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """All that is kept, and those of the tokens that are read now; they stay if `count` is raised."""
-        end = self.count + keys.shape[2]
+    def put(
+        self, keys: torch.Tensor, values: torch.Tensor, position: torch.Tensor, end: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Everything before `end`, with keys and values (B, heads, L, channels) at a `position` (B, L) each."""
         self.keys, self.values = (
             make_room(old, new, end, 2) for old, new in ((self.keys, keys), (self.values, values))
         )
-        self.keys[:, :, self.count : end], self.values[:, :, self.count : end] = keys, values
+        row = torch.arange(len(keys), device=keys.device)[:, None]
+        self.keys[row, :, position], self.values[row, :, position] = keys.transpose(1, 2), values.transpose(1, 2)
         return self.keys[:, :, :end], self.values[:, :, :end]
+
+    def select(self, rows: torch.Tensor) -> None:
+        if self.keys is not None and self.values is not None:
+            self.keys, self.values = self.keys[rows], self.values[rows]

@@ -33,7 +33,7 @@ class Sampler:
     @torch.inference_mode()
     def sample(self, conditions: Columns, indices: np.ndarray) -> Columns:
         """`conditions` with the generated column. Row i's noise follows from (seed, indices[i]) alone."""
-        parts, order = [], []
+        parts, order, conditions = [], [], self.codec.lay_out(conditions)
         for part in self._batches(conditions):
             rows = take_rows(conditions, part)
             noise, condition = self._prepare(rows, indices[part])
@@ -52,6 +52,7 @@ class Sampler:
     @torch.inference_mode()
     def time_bare(self, conditions: Columns, seconds: float) -> tuple[int, float]:
         """(rows, seconds) of a loop over the denoiser alone, with the same weights, batch, steps and precision."""
+        conditions = self.codec.lay_out(conditions)
         batches = [self._prepare(take_rows(conditions, part), part) for part in self._batches(conditions)]
         done, began = 0, time.perf_counter()
         while time.perf_counter() - began < seconds:

@@ -252,7 +252,7 @@ class EncodedRows:
         return x[index, :width], cut
 
     def _encode(self, index: slice | np.ndarray) -> tuple[torch.Tensor, Condition]:
-        rows = take_rows(self.columns, index)
+        rows = self.codec.lay_out(take_rows(self.columns, index))
         return self.codec.encode(rows), self.codec.condition(rows)
 
 
@@ -290,7 +290,7 @@ def denoising_losses(
     net: nn.Module, codec: Codec, rows: Columns, seed: int, device: torch.device | str = "cpu", batch_size: int = 64
 ) -> torch.Tensor:
     """Denoising loss of each row, (N,), at noise levels 0.1 … 0.9 with noise that belongs to the row's place."""
-    total, process = count_rows(rows), codec.process
+    total, process, rows = count_rows(rows), codec.process, codec.lay_out(rows)
     found = torch.empty(total)
     for group in group_by_width(codec.widths(rows), total):
         for start in range(0, len(group), batch_size):

@@ -36,6 +36,9 @@ class Exact:
         logits = (torch.einsum("br,rlv->blv", fits, whole) / fits.sum(1)[:, None, None]).log().float()
         return logits.gather(1, place[..., None].expand(-1, -1, TOKENS + 1))[asked]
 
+    def select(self, rows):
+        self.x = self.x[rows]
+
 
 def free(count, length=LENGTH):
     offset = torch.arange(length).expand(count, length)
