@@ -29,6 +29,7 @@ from synthgen.tasks.translation import judge_exactly
 from synthgen.types import Columns, as_objects, count_rows, take_rows, thin_rows
 
 ROWS, ROUNDS = 512, 5  # rows that are drawn, and how often each side is timed
+BATCHES = (16, 64, 256)  # rows that are written together
 BATCH, RATE = 128, 8e-3
 
 
@@ -108,19 +109,26 @@ def main() -> None:
     new = shop.maker.labels.draw(np.arange(ROWS))
     held = thin_rows({name: data.heldout[name] for name in ("source", "target", "label")}, ROWS)
     nothing = {"target": as_objects([None] * count_rows(held)), "lead": np.zeros(count_rows(held), np.int64)}
-    rates = [
-        (rate(lambda: sampler.sample(new, np.arange(ROWS))), rate(lambda: write(shop, net, new, False)))
-        for _ in range(ROUNDS)
-    ]
-    ratios = [ours / theirs for ours, theirs in rates]
+    by_batch = {}
+    for batch in BATCHES:
+        sampler.options = sampler.options.model_copy(update={"batch_size": batch})
+        rates = [
+            (rate(lambda: sampler.sample(new, np.arange(ROWS))), rate(lambda: write(shop, net, new, False)))
+            for _ in range(ROUNDS)
+        ]
+        ratios = [ours / theirs for ours, theirs in rates]
+        by_batch[batch] = {
+            "rows_per_second": [theirs for _, theirs in rates], "our_rows_per_second": [ours for ours, _ in rates],
+            "ratio": median(ratios), "sd": stdev(ratios),
+        }  # fmt: skip
+    usual = by_batch[recipe.sample.batch_size]
     print(json.dumps({
         "steps": steps, "parameters": sum(p.numel() for p in net.parameters()),
         "our_parameters": sum(p.numel() for p in sampler.net.parameters()),
         "given": exact(write(shop, net, {**held, **nothing}, True)), "new": exact(write(shop, net, new, False)),
         "our_given": exact(sampler.sample({**held, **nothing}, np.arange(count_rows(held)))),
         "our_new": exact(take_rows(sampler.sample(new, np.arange(ROWS)), slice(None))),
-        "rows_per_second": [theirs for _, theirs in rates], "our_rows_per_second": [ours for ours, _ in rates],
-        "speed": median(ratios), "speed_sd": stdev(ratios),
+        "by_batch": by_batch, "speed": usual["ratio"], "speed_sd": usual["sd"],
     }))  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from statistics import stdev
+from statistics import fmean, stdev
 from typing import Any
 
 HERE = Path(__file__).parent
@@ -138,9 +138,10 @@ class Run:
 
 
 def command_line(
-    name: str, about: str, *, recipe: bool = True, out: bool = True, data: Path | None = None
+    name: str, about: str, *, recipe: bool = True, out: bool = True, data: Path | None = None, trainings: bool = False
 ) -> argparse.ArgumentParser:
-    """The words that measurements share: --set where a recipe is run, --out for its folder, --data with its default."""
+    """The words that measurements share: --set where a recipe is run, --out for its folder, --data with its default,
+    --trainings where it is run several times."""
     parser = argparse.ArgumentParser(
         prog=f"benchmarks/{name}.py", description=about, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -152,6 +153,8 @@ def command_line(
         )  # fmt: skip
     if out:
         parser.add_argument("--out", type=Path, help="folder of the run; default: below benchmarks/runs")
+    if trainings:
+        parser.add_argument("--trainings", type=int, default=3, help="runs, each with a seed of its own; default: 3")
     if data:
         parser.add_argument("--data", type=Path, default=data, help=f"default: {data}")
     return parser
@@ -204,6 +207,18 @@ def make_run(name: str, recipe: str, options: argparse.Namespace, *own: str, kee
     return Run(folder, seconds, json.loads((folder / "dataset" / "report.json").read_text()))
 
 
+def make_runs(name: str, recipe: str, options: argparse.Namespace) -> list[Run]:
+    """As many runs as --trainings says, each with a seed of its own."""
+    runs = []
+    for seed in range(options.trainings):
+        place = argparse.Namespace(**vars(options))
+        if seed:
+            folder = default_folder(name, options)
+            place.out = folder.with_name(f"{folder.name}-{seed}")
+        runs.append(make_run(name, recipe, place, *([f"seed={seed}"] if seed else [])))
+    return runs
+
+
 def measure_beside(script: str, run: Run) -> dict[str, Any]:
     """The line of JSON that another script of this folder prints last about a run, in a process of its own."""
     command = [sys.executable, str(HERE / script), str(run.folder)]
@@ -222,6 +237,11 @@ def judge(
     spread = None if sd is None or math.isnan(sd) else sd
     text = f"{bar.sign} {bar.limit:g}{bar.unit}"
     return Measure(key, bar.title, value, spread, over if spread is not None else "", text, stands and only, note)
+
+
+def judge_all(key: str, values: Sequence[float], *, note: str = "") -> Measure:
+    """The mean of what was measured of several trainings, and its spread."""
+    return judge(key, fmean(values), spread(values), "trainings", note=note)
 
 
 def ratio(above: Sequence[float], below: Sequence[float]) -> tuple[float, float | None]:
