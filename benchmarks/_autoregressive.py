@@ -57,7 +57,7 @@ def train(shop: pipeline.Workshop, seconds: float) -> tuple[AutoregressiveText, 
     shape = Shape(
         len(codec.vocabulary), 3, codec.longest + 1, config.width, config.depth, 2 * len(shop.data.classes), VALUES
     )
-    net, step, began = AutoregressiveText(shape), 0, time.monotonic()
+    net, step, began = AutoregressiveText(shape).to(shop.maker.sampler.device), 0, time.monotonic()
     trainer = Trainer(net, RATE)
     while (share := (time.monotonic() - began) / seconds) < 1:
         trainer.step(next(streams[step % 2]), share)

@@ -1,8 +1,8 @@
 """Questions about territories: do they name the right one and ask for the right fact, and what are they worth?
 
-Runs of `synthgen run recipes/qa.yaml`, each with a seed of its own; a reader trained on their rows is scored on passages
-with distractors of the same type. Whether that measure fails questions about the wrong territory is tried by training
-it on such.
+Runs of `synthgen run recipes/qa.yaml`, each with a seed of its own; a reader trained on their rows is scored on
+passages with distractors of the same type. Whether that measure fails questions about the wrong territory is tried by
+training it on such.
 
     python benchmarks/questions.py
 """

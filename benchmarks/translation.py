@@ -1,8 +1,8 @@
 """Phrases in two languages: right in every character, worth to a translator, and an autoregressive model beside.
 
-Runs of `synthgen run recipes/translation.yaml`, each with a seed of its own; beside the first a prefix language model of
-the same blocks, rows, slots and seconds (`_autoregressive.py`): what it gets right, and how many rows a second it writes
-token by token.
+Runs of `synthgen run recipes/translation.yaml`, each with a seed of its own; beside the first a prefix language model
+of the same blocks, rows, slots and seconds (`_autoregressive.py`): what it gets right, and how many rows a second it
+writes token by token.
 
     python benchmarks/translation.py
 """

@@ -26,7 +26,7 @@ from .storage import digest_bytes
 from .types import Columns
 
 BARE_SECONDS = 1.5  # of the bare denoiser loop, before and again after the shards
-PATIENCE = 20  # candidates per asked-for row before a run is given up
+PATIENCE = 20  # candidates per accepted row before a run is given up
 
 
 @dataclass
@@ -144,9 +144,10 @@ def _settle(harvest: Harvest, selection: Selection, number: int, progress: Progr
 
 
 def _refuse_barren(harvest: Harvest, selection: Selection) -> None:
-    """Give up on gates that let almost nothing through, rather than sample for ever."""
-    candidates = len(harvest.kept)
-    if candidates > max(PATIENCE * selection.count, 8 * harvest.shard_size) and not selection.done:
+    """Give up on gates that let almost nothing through, as soon as it is clear, rather than sample for ever."""
+    candidates, accepted = len(harvest.kept), selection.accepted
+    likely = accepted + 3 * accepted**0.5 + 3  # what as many candidates may bring at best: three deviations more
+    if not selection.done and candidates > PATIENCE * min(likely, selection.count):
         worst, count = max(selection.rejected.items(), key=lambda entry: entry[1])
         checks = [check.name for check in harvest.maker.gates.checks]
         ease = f"loosen gates.{worst} or set it to off"

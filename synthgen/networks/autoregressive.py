@@ -11,7 +11,7 @@ codes of values; `vocabulary` and `slots` know texts.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -69,6 +69,9 @@ class Rows:
     real: Tensor  # bool: no filling
     label: Tensor  # (B,)
 
+    def to(self, device: torch.device) -> Rows:
+        return Rows(*(getattr(self, field.name).to(device) for field in fields(self)))
+
 
 def pack_lines(lines: Sequence[Line], width: int, first_written: int) -> Rows:
     """The written texts' segments count from `first_written`; each END closes one."""
@@ -111,7 +114,7 @@ class AutoregressiveText(nn.Module):
         if self.label is not None:
             h = h + self.label(label)[:, None]
         h = norm(h)
-        return h.bfloat16() if torch.is_autocast_enabled("cpu") else h
+        return h.bfloat16() if torch.is_autocast_enabled(h.device.type) else h
 
     def read(self, rows: Rows) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
         """Hidden states (B, L, width), and keys and values of every block, (B, heads, L, 32)."""
@@ -136,7 +139,7 @@ class AutoregressiveText(nn.Module):
 def allow(rows: Rows) -> Tensor:
     """bool (B, 1, L, L): what each position may look at. Everything seen, and what was written up to itself."""
     length = rows.x.shape[1]
-    before = torch.ones(length, length, dtype=torch.bool).tril()
+    before = torch.ones(length, length, dtype=torch.bool, device=rows.x.device).tril()
     return ((rows.seen[:, None, :] | before) & rows.real[:, None, :])[:, None]
 
 
@@ -209,8 +212,9 @@ class Trainer:
 
     def step(self, rows: Rows, share: float) -> Tensor:
         """One step at `share` of the training; the loss."""
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16_is_fast()):
-            loss = loss_of(self.net, rows)
+        device = next(self.net.parameters()).device
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16_is_fast()):
+            loss = loss_of(self.net, rows.to(device))
         self.net.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
@@ -246,14 +250,15 @@ def generate(
     through the net together; None: as many as are quick.
     """
     found: list[list[int]] = [[] for _ in lines]
+    device = next(net.parameters()).device
     widths = np.array([-(-len(line.seen) // STEP) * STEP for line in lines])
     for group in group_by_width(widths, len(lines)):
         size = batch_size or max(1, BATCH_TOKENS // (int(widths[group[0]]) + longest))
         for start in range(0, len(group), size):
             index = group[start : start + size]
-            rows = pack_lines([_opening(lines[i]) for i in index], int(widths[index[0]]), first_written)
-            numbers = None if u is None else torch.from_numpy(u[index])
-            with torch.autocast("cpu", torch.bfloat16, enabled=bf16_is_fast()):
+            rows = pack_lines([_opening(lines[i]) for i in index], int(widths[index[0]]), first_written).to(device)
+            numbers = None if u is None else torch.from_numpy(u[index]).to(device)
+            with torch.autocast(device.type, torch.bfloat16, enabled=bf16_is_fast()):
                 written = _continue(net, rows, first_written, longest, texts, temperature, numbers)
             for place, tokens in zip(index.tolist(), written.tolist(), strict=True):
                 found[place] = _cut(tokens, texts)
@@ -275,11 +280,10 @@ def _continue(
     """int64 (B, up to `longest`); PAD after the last END. Keys and values of what is there are kept; rows that are done
     leave, once a quarter is."""
     h, kept = net.read(rows)
-    count = len(rows.x)
-    allowed, label, index = rows.real[:, None, None, :], rows.label, torch.arange(count)
+    allowed, label, index = rows.real[:, None, None, :], rows.label, torch.arange(len(rows.x), device=rows.x.device)
     logits = net.score(h[index, rows.real.sum(1) - 1])
-    closed, offset = torch.zeros(count, dtype=torch.long), torch.zeros(count, dtype=torch.long)
-    written = torch.full((count, longest), PAD)
+    closed, offset = torch.zeros_like(index), torch.zeros_like(index)
+    written = torch.full((len(index), longest), PAD, device=index.device)
     for place in range(longest):
         token = _choose(logits.float(), temperature, None if u is None else u[index, place])
         token = torch.where(closed >= texts, PAD, token)

@@ -166,7 +166,7 @@ def activate(x: torch.Tensor) -> torch.Tensor:
 
 def blend(x: torch.Tensor, branch: torch.Tensor) -> torch.Tensor:
     """Weighted sum of two independent inputs of unit variance, of unit variance again (Karras et al. 2024, eq. 88)."""
-    return torch.lerp(x, branch, BRANCH) / math.hypot(1 - BRANCH, BRANCH)
+    return torch.lerp(x, branch.to(x.dtype), BRANCH) / math.hypot(1 - BRANCH, BRANCH)
 
 
 def convolve(inside: int, outside: int, size: int = 3, stride: int = 1) -> nn.Conv2d:
