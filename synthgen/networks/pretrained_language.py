@@ -68,9 +68,10 @@ class PretrainedTextDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         for embedding in (self.segment, self.value, self.label):
             if embedding is not None:
                 nn.init.zeros_(embedding.weight)
-        first = config.vocab_size - own
-        self.numbers = [*special, *range(first, first + own), *range(pieces)]  # of the model, for each of our tokens
+        added = config.vocab_size - own
+        self.numbers = [*special, *range(added, added + own), *range(pieces)]  # of the model, for each of our tokens
         self.never = [FIRST + own + piece for piece in banned]
+        self.first = first_place(self.language)
 
     def forward(
         self, x: torch.Tensor, sigma: torch.Tensor, condition: Condition, keep: torch.Tensor | None = None
@@ -104,19 +105,12 @@ class PretrainedTextDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         masks = mask_attention(allowed, place, self.language.config)
         before = ASKED.set(asked)
         try:
-            found = self.language(inputs_embeds=h, attention_mask=masks, position_ids=place + self.first_place)
+            found = self.language(inputs_embeds=h, attention_mask=masks, position_ids=place + self.first)
         finally:
             ASKED.reset(before)
         logits: torch.Tensor = found.logits[0][:, numbers]
         logits[:, self.never] = -torch.inf
         return logits
-
-    @property
-    def first_place(self) -> int:
-        """Of learnt places some models keep the first ones for other ends (RoBERTa)."""
-        learnt = getattr(getattr(self.language.base_model, "embeddings", None), "position_embeddings", None)
-        padding = getattr(learnt, "padding_idx", None)
-        return 0 if padding is None else int(padding) + 1
 
     def start(self, condition: Condition, keep: torch.Tensor | None = None) -> RereadingReader:
         """A reader of rows of that condition, block by block (`diffusion.masked`)."""
@@ -178,6 +172,13 @@ class RereadingReader:
             both[row, position] = values[row, column]
             found.append(both)
         return found
+
+
+def first_place(model: PreTrainedModel) -> int:
+    """Where rows begin: of learnt places some models keep the first ones for other ends (RoBERTa)."""
+    learnt = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
+    padding = getattr(learnt, "padding_idx", None)
+    return 0 if padding is None else int(padding) + 1
 
 
 def choose_asked(module: nn.Module, given: Any, output: Any) -> Any:
@@ -254,7 +255,7 @@ def load_language_model(
         raise UserError(
             f"model.base: the tokenizer of {base} knows more tokens than its model; name a whole checkpoint"
         )
-    longest = getattr(language.config, "max_position_embeddings", length)
+    longest = getattr(language.config, "max_position_embeddings", length) - first_place(language)
     if longest < length:
         raise UserError(
             f"model.base: {base} reads {longest} tokens and rows here have up to {length}; choose a longer base, or "

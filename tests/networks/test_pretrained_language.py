@@ -64,7 +64,7 @@ def test_it_says_what_the_checkpoint_says_before_it_is_taught(base):
     condition = {"segment": torch.zeros_like(x), "label": torch.tensor([1]), "value": torch.zeros_like(x)}
     with torch.inference_mode():
         found = net.eval()(x, torch.zeros(1), condition | {"allowed": everything, "asked": x == x})
-        at = {"position_ids": torch.arange(40)[None] + net.first_place}
+        at = {"position_ids": torch.arange(40)[None] + net.first}
         said = language(torch.tensor([ids]), attention_mask=torch.ones(1, 40), **at).logits[0]
     known = [piece for piece in range(60) if piece not in net.config.banned]
     torch.testing.assert_close(found[:, [vocabulary.first_piece + i for i in known]], said[:, known])

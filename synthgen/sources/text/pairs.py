@@ -215,11 +215,12 @@ def _draw_enough(one: str, other: str, options: PairSourceOptions) -> tuple[list
     def to_train(pair: Pair) -> bool:
         return part_of(pair, options.validation, options.heldout) == "train"
 
-    usual = longer = draw_pairs(one, other, PHRASES, PHRASES_SEED)
-    train, count = [pair for pair in usual if to_train(pair)], PHRASES
+    usual = draw_pairs(one, other, PHRASES, PHRASES_SEED)
+    longer, count = draw_pairs(one, other, PHRASES, PHRASES_SEED, shared=True), PHRASES
+    train = [pair for pair in longer if to_train(pair)]
     while len(train) < 1.02 * wanted:  # some will go, since their texts are also in another part
         count, before = max(count * 5 // 4, int(count * 1.05 * wanted / max(len(train), 1))), len(longer)
-        longer = draw_pairs(one, other, count, PHRASES_SEED)
+        longer = draw_pairs(one, other, count, PHRASES_SEED, shared=True)
         if len(longer) == before:
             break
         train = [pair for pair in longer if to_train(pair)]

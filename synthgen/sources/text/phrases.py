@@ -49,6 +49,7 @@ class Family:
     write: Callable[[Facts, str], str]  # (facts, language)
     read: Callable[[str, str], Iterator[Facts]]  # (text, language): facts that it may state, and more
     alone: bool = False  # a single name: who has never seen it cannot know it, so it is only for training
+    share: int = 1  # times as many pairs to train on as of others: which of two months is which takes more to learn
 
 
 @dataclass(frozen=True)
@@ -80,22 +81,24 @@ def is_translation(family: str, source: str, target: str, one: str, other: str) 
     return any(f and found.write(f, one) == source and found.write(f, other) == target for f in readings)
 
 
-def draw_pairs(one: str, other: str, count: int, seed: int) -> list[Pair]:
-    """At least `count` distinct pairs, of each family about as many; all there are of single names.
+def draw_pairs(one: str, other: str, count: int, seed: int, shared: bool = False) -> list[Pair]:
+    """At least `count` distinct pairs, of each family about as many, or as its share says; all there are of single
+    names.
 
     The same languages and seed give the same pairs; a longer list has those of a shorter one.
     """
     each = -(-count // len(FAMILIES))
     found = []
     for number, family in enumerate(FAMILIES.values()):
+        wanted = each * family.share if shared else each
         seen: dict[Facts, None] = {}
         if family.alone:
             seen = {(code,): None for code in shared_codes(family.name)}
         else:
             draw = np.random.Generator(np.random.Philox(key=np.array([seed, number], np.uint64)))
-            for _ in range(MOST_TRIES * each):
+            for _ in range(MOST_TRIES * wanted):
                 seen[family.draw(draw)] = None
-                if len(seen) == each:
+                if len(seen) == wanted:
                     break
         found += [Pair(family.name, facts, family.write(facts, one), family.write(facts, other)) for facts in seen]
     return found
@@ -274,6 +277,7 @@ FAMILIES = {
             draw_interval,
             write_interval,
             lambda text, language: product(find_dates(text, language), repeat=2),
+            share=3,
         ),
         Family("duration", draw_span, write_span, read_amount_with(tuple(SPANS))),
         Family(

@@ -62,6 +62,9 @@ def test_pairs_repeat_are_distinct_and_cover_every_family():
     assert sum(pair.family == "territory" for pair in pairs) == len(shared_codes("territory")) > 200
     longer = draw_pairs("en", "de", 880, seed=3)
     assert set(pairs) <= set(longer) and all(pair.source and pair.target for pair in longer)
+    shared = draw_pairs("en", "de", 440, seed=3, shared=True)
+    more = {pair.family for pair in set(shared) - set(pairs)}
+    assert set(pairs) <= set(shared) and more == {family.name for family in FAMILIES.values() if family.share > 1}
 
 
 def test_parts_share_no_facts_and_single_names_are_for_training():
