@@ -95,3 +95,16 @@ def test_checks_are_told_of_from_shard_to_report(copy, digits, checked):
     assert (
         "small" in (copy / "report.html").read_text() and "not an 8 or a 9" in (copy / "dataset/README.md").read_text()
     )
+
+
+def test_a_run_whose_rows_are_refused_ends_soon_and_names_the_gate(copy, digits, monkeypatch):
+    plain = tasks.find("classification")
+    never = Check(
+        "never", "nothing passes", lambda rows: (rows["label"].astype(np.float32), ["no"] * len(rows["label"]))
+    )
+    monkeypatch.setattr("synthgen.pipeline.tasks.find", lambda name: replace(plain, checks=lambda data: (never,)))
+    rewind(copy, "state/shards")
+    outcome = digits(copy)
+    told = outcome.err.splitlines()[-1]
+    assert outcome.code == 2 and told.startswith("synthgen: gates: only 0 of 64 candidates were accepted and 'never'")
+    assert len(list((copy / "state" / "shards").glob("*.parquet"))) < 16  # the run wants 160 rows
