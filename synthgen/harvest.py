@@ -155,7 +155,7 @@ def _refuse_barren(harvest: Harvest, selection: Selection) -> None:
             others = ", ".join(name for name in checks if name != worst)
             ease = f"leave it out with gates.checks: [{others}]"
         raise UserError(
-            f"gates: only {selection.accepted} of {candidates} candidates were accepted and {worst!r} refused {count}; "
+            f"gates: only {accepted} of {candidates} candidates were accepted and {worst!r} refused {count}; "
             f"{ease}, or train longer"
         )
 

@@ -77,9 +77,8 @@ class PretrainedTextDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self, x: torch.Tensor, sigma: torch.Tensor, condition: Condition, keep: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Rows where `keep` is False are not told their class. `sigma` is not looked at: what is hidden can be seen."""
-        allowed = condition["allowed"]
-        place = condition["place"] if "place" in condition else torch.arange(x.shape[1], device=x.device).expand_as(x)
-        return self.read(x, condition, place, allowed, condition["asked"], self.tell(condition, keep))
+        place, allowed, asked = (condition[name] for name in ("place", "allowed", "asked"))
+        return self.read(x, condition, place, allowed, asked, self.tell(condition, keep))
 
     def tell(self, condition: Condition, keep: torch.Tensor | None) -> torch.Tensor | None:
         """The embedding of each row's class, (B, 1, width)."""
@@ -284,9 +283,9 @@ def _refuse_unmasked(net: PretrainedTextDenoiser, base: str) -> None:
         raise UserError(f"model.base: {base} cannot be told where tokens stand; choose one such as ModernBERT or BERT")
     x = torch.tensor([[PAD, END, MASK], [PAD, PAD, MASK]])
     allowed = torch.eye(3, dtype=torch.bool).expand(2, -1, -1)
-    condition = {"segment": torch.zeros_like(x), "label": torch.zeros(2, dtype=torch.long), "allowed": allowed}
+    place, none = torch.arange(3).expand_as(x), torch.zeros_like(x)
     net.eval()
-    one, other = net(x, torch.zeros(2), condition | {"asked": x == MASK})
+    one, other = net.read(x, {"segment": none}, place, allowed, x == MASK, None)
     net.train()
     if not torch.equal(one, other):
         raise UserError(f"model.base: {base} looks at tokens it may not see; choose one such as ModernBERT or BERT")

@@ -49,7 +49,7 @@ class BlockPipeline(DiffusionPipeline):  # type: ignore[misc]
 
     @torch.no_grad()
     def __call__(self, condition: Condition, num_inference_steps: int = 16, seed: int = 0) -> torch.Tensor:
-        """Tokens int64 (B, L) for a condition with known, segment, offset and round (B, L), as `Blocks` says."""
+        """Tokens int64 (B, L) for a condition with known, segment and offset (B, L), as `Blocks` says."""
         process = Blocks(self.config["mask"], self.config["end"], self.config["pad"])
         steps, known = SampleOptions(steps=num_inference_steps), condition["known"]
         noise = process.draw_noise(seed, range(len(known)), (known.shape[1],), steps)

@@ -6,8 +6,9 @@ from math import factorial
 import numpy as np
 import pytest
 import torch
+from reading import learn_and_read
 
-from synthgen.diffusion.masked import LEAST, Blocks, choose_tokens, draw_rates, hide_blocks, number_blocks, show_twice
+from synthgen.diffusion.masked import LEAST, Blocks, choose_tokens, draw_rates, hide_blocks, number_blocks
 from synthgen.networks.language import TextDenoiser
 from synthgen.sampling.options import SampleOptions
 from synthgen.training.options import TrainOptions
@@ -123,23 +124,9 @@ def test_a_block_is_learnt_as_it_is_written(size):
     net, (x, condition) = make_net(), make_rows()
     process = Blocks(1, 2, 0, size)
     hidden, _ = process.draw(x, condition, TrainOptions(), torch.Generator().manual_seed(1))
-    block, order = number_blocks(condition, size), torch.arange(16)
-    with torch.inference_mode():
-        shown, told = show_twice(x, hidden, condition, process)
-        learnt = net(shown, torch.zeros(4), told)
-        reader, read = net.start(condition), torch.zeros(4, 16, 40)
-        reader.keep(order.expand(4, 16), x, (block < 0) & (x != 0), block)
-        for number in range(int(block.max()) + 1):
-            inside = block == number
-            place = (inside.long().argmax(1)[:, None] + order[:size]).clamp(max=15)
-            there = order[:size] < inside.sum(1, keepdim=True)
-            asked = hidden.gather(1, place) & there
-            logits = reader.look(place, torch.where(hidden, 1, x).gather(1, place), there, asked)
-            row, column = asked.nonzero(as_tuple=True)
-            read[row, place[row, column]] = logits
-            reader.keep(place, x.gather(1, place), there, block.gather(1, place))
-    torch.testing.assert_close(read[hidden], learnt, rtol=1e-4, atol=1e-4)
-    assert len(learnt) == int(hidden.sum()) and shown.shape[1] <= 2 * 16
+    learnt, read = learn_and_read(net, x, condition, hidden, process)
+    torch.testing.assert_close(read, learnt, rtol=1e-4, atol=1e-4)
+    assert len(learnt) == int(hidden.sum())
 
 
 @pytest.mark.parametrize("steps", [1, 2, 8])

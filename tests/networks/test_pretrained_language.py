@@ -5,8 +5,9 @@ import copy
 import pytest
 import torch
 from bases import FAMILIES, write_base
+from reading import learn_and_read
 
-from synthgen.diffusion.masked import Blocks, number_blocks, show_twice
+from synthgen.diffusion.masked import Blocks
 from synthgen.errors import UserError
 from synthgen.networks.language import TextOptions, build_text_network, choose_pieces
 from synthgen.sampling.pretrained import load_denoiser, save_pipeline
@@ -55,15 +56,20 @@ def make_rows(vocabulary):
     return x, {"segment": segment, "offset": offset, "value": value, "label": torch.tensor([0, 2])}
 
 
+def look_at_all(x):
+    rows, length = x.shape
+    allowed = torch.ones(rows, length, length, dtype=torch.bool)
+    return {"allowed": allowed, "asked": x == x, "place": torch.arange(length).expand_as(x)}
+
+
 def test_it_says_what_the_checkpoint_says_before_it_is_taught(base):
     vocabulary, net = build(base)
     language = FAMILIES[base.name].model.from_pretrained(base).eval()
     ids = [language.config.pad_token_id, *range(20, 59)]  # longer than a window of near places
     x = torch.tensor([[PAD, *(vocabulary.first_piece + i for i in ids[1:])]])
-    everything = torch.ones(1, 40, 40, dtype=torch.bool)
     condition = {"segment": torch.zeros_like(x), "label": torch.tensor([1]), "value": torch.zeros_like(x)}
     with torch.inference_mode():
-        found = net.eval()(x, torch.zeros(1), condition | {"allowed": everything, "asked": x == x})
+        found = net.eval()(x, torch.zeros(1), condition | look_at_all(x))
         at = {"position_ids": torch.arange(40)[None] + net.first}
         said = language(torch.tensor([ids]), attention_mask=torch.ones(1, 40), **at).logits[0]
     known = [piece for piece in range(60) if piece not in net.config.banned]
@@ -76,23 +82,8 @@ def test_a_block_is_learnt_as_it_is_written(base):
     x, condition = make_rows(vocabulary)
     process = Blocks(MASK, END, PAD)
     hidden, _ = process.draw(x, condition, TrainOptions(), torch.Generator().manual_seed(1))
-    block, order = number_blocks(condition, 4), torch.arange(24)
-    with torch.inference_mode():
-        shown, told = show_twice(x, hidden, condition, process)
-        learnt = net(shown, torch.zeros(2), told)
-        reader, read = net.start(condition), torch.zeros(2, 24, len(vocabulary))
-        reader.keep(order.expand(2, 24), x, (block < 0) & (x != PAD), block)
-        for number in range(int(block.max()) + 1):
-            inside = block == number
-            place = (inside.long().argmax(1)[:, None] + order[:4]).clamp(max=23)
-            there = order[:4] < inside.sum(1, keepdim=True)
-            asked = hidden.gather(1, place) & there
-            row, column = asked.nonzero(as_tuple=True)
-            read[row, place[row, column]] = reader.look(
-                place, torch.where(hidden, MASK, x).gather(1, place), there, asked
-            )
-            reader.keep(place, x.gather(1, place), there, block.gather(1, place))
-    torch.testing.assert_close(read[hidden], learnt, rtol=1e-4, atol=1e-4)
+    learnt, read = learn_and_read(net, x, condition, hidden, process)
+    torch.testing.assert_close(read, learnt, rtol=1e-4, atol=1e-4)
     assert torch.isneginf(learnt[:, [vocabulary.first_piece + i for i in net.config.banned]]).all()
 
 
@@ -100,7 +91,7 @@ def test_what_it_is_told_changes_what_it_says(base):
     vocabulary, net = build(base)
     stir(net)
     x, condition = make_rows(vocabulary)
-    more = {"allowed": torch.ones(2, 24, 24, dtype=torch.bool), "asked": x == x}
+    more = look_at_all(x)
     with torch.inference_mode():
         found = net(x, torch.zeros(2), condition | more)
         for name, values in (("label", torch.tensor([1, 1])), ("value", condition["value"].flip(1))):
@@ -118,7 +109,7 @@ def test_it_is_saved_whole_and_read_without_the_base(base, tmp_path):
     again = load_denoiser(type(net), tmp_path).eval()
     assert not [name for name in again.state_dict() if again.state_dict()[name].is_meta]
     x, condition = make_rows(vocabulary)
-    more = condition | {"allowed": torch.ones(2, 24, 24, dtype=torch.bool), "asked": x == x}
+    more = condition | look_at_all(x)
     with torch.inference_mode():
         assert torch.equal(net(x, torch.zeros(2), more), again(x, torch.zeros(2), more))
     assert [path.suffix for path in (tmp_path / "denoiser").iterdir() if path.suffix != ".json"] == [".safetensors"]
@@ -127,6 +118,7 @@ def test_it_is_saved_whole_and_read_without_the_base(base, tmp_path):
 def test_rotary_frequencies_stay_precise(base):
     _, net = build(base)
     before = {name: buffer.clone() for name, buffer in net.named_buffers() if buffer.dtype == torch.float32}
+    assert before or base.name in ("bert", "xlm-roberta")  # whose places are learnt
     net.to(torch.bfloat16)
     after = dict(net.named_buffers())
     assert all(torch.equal(after[name], buffer) for name, buffer in before.items())

@@ -28,27 +28,14 @@ TINY = (
 )  # fmt: skip
 
 
+TEXTS = ("model.width=32", "model.depth=1", "sample.batch_size=64", "gates.checks=[]", "evaluate.gates=false")
 NETS = {
     "classification": ("model.widths=[8,16]", "model.blocks=1"),
     "segmentation": ("model.widths=[8,16]", "model.blocks=1", "source.rows=24"),
     "timeseries": ("model.width=32", "model.depth=1"),
-    "translation": (
-        "model.width=32",
-        "model.depth=1",
-        "sample.batch_size=64",
-        "source.rows=200",
-        "gates.checks=[]",
-        "evaluate.gates=false",
-    ),
-    "conversation": ("model.width=32", "model.depth=1", "sample.batch_size=64", "source.rows=60", "gates.checks=[]"),
-    "qa": (
-        "model.width=32",
-        "model.depth=1",
-        "sample.batch_size=64",
-        "source.rows=200",
-        "gates.checks=[]",
-        "evaluate.gates=false",
-    ),
+    "translation": (*TEXTS, "source.rows=200"),
+    "conversation": (*TEXTS, "source.rows=60"),
+    "qa": (*TEXTS, "source.rows=200"),
     "shapes3d": ("model.width=32", "model.depth=1", "source.rows=24", "source.points=256", "evaluate.gates=false"),
 }
 
