@@ -44,6 +44,7 @@ from .types import Columns, Data, count_rows, take_rows
 SPLIT = "train"
 CONFIGS = ("scenes",)  # formats that `load_dataset` reads
 FORMAT_ROWS = 250  # in memory at once while another format is written
+GOLDEN = (5**0.5 - 1) / 2  # multiples of it, without their whole part, are spread evenly
 SHEET_ROWS = 24  # pictures of each kind on the contact sheet and in the report
 REJECTED_ROWS = 8  # pictures of each reason
 CARD_ROWS = 8  # of each kind in the card, where rows are texts
@@ -219,12 +220,13 @@ def _caption(fact: dict[str, Any], label: str) -> str:
 
 
 def _varied(task: Task, rows: Columns, data: Data, limit: int) -> Columns:
-    """`limit` rows, spread over the classes in turn so that a person sees each of them."""
+    """`limit` rows, of the classes in turn so that a person sees each of them, and from all over each: neighbours are
+    often alike, such as questions about one passage."""
     first = task.classes_of(rows, data).argmax(1)
     rank = np.zeros(len(first), np.int64)
     for value in np.unique(first):
         inside = np.flatnonzero(first == value)
-        rank[inside] = np.arange(len(inside))
+        rank[inside[np.argsort(np.arange(1, len(inside) + 1) * GOLDEN % 1)]] = np.arange(len(inside))
     return take_rows(rows, np.lexsort((first, rank))[:limit])
 
 
