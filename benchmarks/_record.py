@@ -100,6 +100,9 @@ BARS = {
     "conversation.seconds": Bar("dialogues: `synthgen run` to 800 rows with their report, seconds", "≤", 300, " s", 0),
     "conversation.facts": Bar("dialogues: the assistant's facts right after the gates", "≥", 0.97),
     "conversation.intents": Bar("dialogues: train-synthetic ÷ train-real, intent accuracy", "≥", 0.95),
+    "serve.same": Bar("shards/s of a Ray replica of two threads ÷ two threads of one process", "≥", 0.92),
+    "serve.twice": Bar("shards/s of two Ray replicas ÷ one, a thread each", "≥", 1.8, "×", 2),
+    "serve.driver": Bar("64 replicas that sleep 1 s a shard: share of the time that they sleep", "≥", 0.95),
     "startup.ratio": Bar("`synthgen --help` ÷ `python -c 'import typer'`, wall time", "≤", 1.5),
 }
 

@@ -26,6 +26,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+ENGINES = ("local", "ray")
 RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A YAML file, or the name of a shipped recipe.")]
 Changes = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Change a field of the recipe.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The run's folder; default: runs/<name>.")]
@@ -51,24 +52,54 @@ def run(
     recipe: RecipeName,
     changes: Changes = None,
     out: Out = None,
-    engine: Annotated[str, typer.Option(help="Where to sample: local.")] = "local",
-    replicas: Annotated[int | None, typer.Option(min=1, max=1024, help="Worker threads; default: the cores.")] = None,
+    engine: Annotated[str, typer.Option(help="Where to sample: local (threads) or ray (Serve replicas).")] = "local",
+    replicas: Annotated[
+        str | None, typer.Option(help="Worker threads (default: the cores); ray: replicas (1), or bounds such as 2-8.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option("--threads-per-replica", min=1, max=1024, help="ray: cores of each replica.")
+    ] = None,
+    gpus: Annotated[
+        float | None, typer.Option("--gpus-per-replica", min=0, max=64, help="ray: GPUs of each; 0.5: two share one.")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option("--ray-address", help="ray: of a cluster; default: one of this machine alone.")
+    ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of going on.")] = False,
 ) -> None:
     """Make the dataset of a recipe, or go on with an unfinished run."""
-    if engine == "ray":
-        raise UserError("--engine: 'ray' is not part of this version; use local")
-    if engine != "local":
-        raise UserError(f"--engine: {engine!r} is not an engine; use local")
+    bounds = _read_replicas(engine, replicas)
+    own = {"--threads-per-replica": threads, "--gpus-per-replica": gpus, "--ray-address": address}
+    for option, value in own.items():
+        if engine == "local" and value is not None:
+            raise UserError(f"{option}: {value!r} is for --engine ray; remove it, or add --engine ray")
     from .recipe import load
 
     loaded = load(recipe, changes)
     from . import pipeline, progress
 
     folder = _folder(loaded, out)
+    ray = pipeline.choose_replicas(bounds, threads, gpus, address) if engine == "ray" else None
     with progress.on(sys.stderr) as bars:
-        result = pipeline.run(loaded, folder, replicas=replicas, fresh=fresh, progress=bars)
+        result = pipeline.run(loaded, folder, replicas=bounds and bounds[1], ray=ray, fresh=fresh, progress=bars)
     typer.echo(str(result))
+
+
+def _read_replicas(engine: str, text: str | None) -> tuple[int, int] | None:
+    """(fewest, most) of `--replicas`."""
+    if engine not in ENGINES:
+        raise UserError(f"--engine: {engine!r} is not an engine; use {' or '.join(ENGINES)}")
+    if text is None:
+        return None
+    first, dash, last = text.partition("-")
+    if not first.isdecimal() or (dash and not last.isdecimal()):
+        raise UserError(f"--replicas: {text!r} is no number; write one such as 2, or with --engine ray such as 2-8")
+    fewest, most = int(first), int(last or first)
+    if not 1 <= fewest <= most <= 1024:
+        raise UserError(f"--replicas: {text!r} is not in 1 to 1024, the smaller number first; write one such as 2")
+    if dash and engine == "local":
+        raise UserError(f"--replicas: {text!r} are bounds for --engine ray; write a number")
+    return fewest, most
 
 
 @app.command()

@@ -1,6 +1,6 @@
 """Shards until there are enough accepted rows, and what became of every candidate.
 
-harvest = gather(maker, selection, run, count=2000, shard_size=256, workers=2, cores=2, progress=Silent())
+harvest = gather(maker, selection, run, engine=LocalEngine(maker, workers=2, cores=2), progress=Silent())
 rows = harvest.rows(harvest.kept)
 """
 
@@ -16,13 +16,13 @@ import numpy as np
 import pyarrow as pa
 
 from .errors import UserError
-from .export.parquet import read_batches, table_to_rows, write_table
+from .export.parquet import read_batches, table_to_rows
 from .gates.selection import Selection
 from .production import INTERNAL, Maker, unpack
 from .progress import Progress
 from .run_folder import RunFolder
-from .sampling.local import produce, run_on_all
-from .storage import digest_bytes
+from .sampling.engine import Engine, Orders
+from .storage import digest_bytes, write_whole
 from .types import Columns
 
 BARE_SECONDS = 1.5  # of the bare denoiser loop, before and again after the shards
@@ -93,22 +93,18 @@ class Harvest:
         return dict(total)
 
 
-def gather(
-    maker: Maker, selection: Selection, run: RunFolder, *, shard_size: int, workers: int, cores: int, progress: Progress
-) -> Harvest:
-    """Make shards, or take the finished ones, and settle them in index order until there are enough rows."""
-    harvest, made, asked = Harvest(maker, run, shard_size, selection=selection), [0], [0]
+def gather(maker: Maker, selection: Selection, run: RunFolder, *, engine: Engine, progress: Progress) -> Harvest:
+    """Have shards made, or take the finished ones, and settle them in index order until there are enough rows."""
+    harvest, made, asked = Harvest(maker, run, maker.shard_size, selection=selection), [0], [0]
+    shard_size = maker.shard_size
     progress.stage("sample", selection.count)
 
-    def make(number: int) -> int:
-        if not run.shard_is_sound(number):
-            table, seconds = maker.make(range(number * shard_size, (number + 1) * shard_size))
-            began = time.perf_counter()
-            data = write_table(run.shard_path(number), table)
-            seconds["encode"] += time.perf_counter() - began
-            run.finish_shard(number, digest_bytes(data), seconds)
-            made[0] += 1
-        return number
+    def finish(number: int, data: bytes, seconds: dict[str, float]) -> None:
+        began = time.perf_counter()
+        write_whole(run.shard_path(number), data)
+        seconds["encode"] += time.perf_counter() - began
+        run.finish_shard(number, digest_bytes(data), seconds)
+        made[0] += 1
 
     def ask(in_flight: int) -> int | None:
         rate = selection.accepted / max(1, len(harvest.kept)) if len(harvest.kept) else 1.0
@@ -117,18 +113,18 @@ def gather(
         asked[0] += 1
         return asked[0] - 1
 
-    before = _time_bare(maker, workers, cores)
+    before = engine.time_bare(BARE_SECONDS)
     began = time.perf_counter()
-    for number in produce(make, ask, workers, cores):
+    for number in engine.produce(Orders(ask, run.shard_is_sound, finish)):
         _settle(harvest, selection, number, progress)
         _refuse_barren(harvest, selection)
     elapsed = time.perf_counter() - began
     run.log("sampled", made=made[0], shards=harvest.shards)
     if not made[0]:  # all were there: what their making took is on disk
-        made[0], elapsed = harvest.shards, sum(harvest.seconds().values()) / workers
+        made[0], elapsed = harvest.shards, sum(harvest.seconds().values()) / engine.workers
     harvest.throughput = run.recall(
         "throughput",
-        lambda: _throughput(made[0] * shard_size, elapsed, before, _time_bare(maker, workers, cores)),
+        lambda: _throughput(made[0] * shard_size, elapsed, before, engine.time_bare(BARE_SECONDS)),
     )
     return harvest
 
@@ -158,15 +154,6 @@ def _refuse_barren(harvest: Harvest, selection: Selection) -> None:
             f"gates: only {accepted} of {candidates} candidates were accepted and {worst!r} refused {count}; "
             f"{ease}, or train longer"
         )
-
-
-def _time_bare(maker: Maker, workers: int, cores: int) -> float:
-    """Rows per second of the bare denoiser, on as many workers as the shards have."""
-    size = maker.sampler.options.batch_size
-    conditions = maker.labels.draw(np.arange(size))
-    run_on_all(lambda: maker.sampler.time_bare(conditions, 0.01), workers, cores)  # first calls prepare kernels
-    timed = run_on_all(lambda: maker.sampler.time_bare(conditions, BARE_SECONDS), workers, cores)
-    return sum(rows / seconds for rows, seconds in timed)
 
 
 def _throughput(rows: int, seconds: float, before: float, after: float) -> dict[str, float]:

@@ -12,7 +12,10 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +29,18 @@ from .gates.gates import Gates, choose_checks
 from .gates.options import GateOptions
 from .gates.selection import Selection
 from .gates.words import forbid_words
-from .hardware import cores
+from .hardware import cores, look
 from .harvest import gather
 from .modelling import fit_model
 from .production import Maker
 from .progress import Progress, Silent
-from .recipe import Recipe
+from .recipe import Recipe, recipe_class
 from .run_folder import RunFolder
+from .sampling.engine import Engine
+from .sampling.local import LocalEngine
 from .sampling.sampler import Sampler
+from .sampling.serve import RayEngine, RayOptions
+from .storage import is_sound
 from .task import Task
 from .types import Check, Codec, Columns, Data, Judge
 
@@ -69,25 +76,56 @@ class Workshop:
 
 
 def run(
-    recipe: Recipe, folder: Path, *, replicas: int | None = None, fresh: bool = False, progress: Progress | None = None
-) -> RunResult:
-    """Make the dataset of a recipe in `folder`, or what is still missing of it. Raises UserError."""
-    progress, workers = progress or Silent(), replicas or cores()
+    recipe: Recipe, folder: Path, *, replicas: int | None = None, ray: RayOptions | None = None, fresh: bool = False,
+    progress: Progress | None = None,
+) -> RunResult:  # fmt: skip
+    """Make the dataset of a recipe in `folder`, or what is still missing of it, with so many threads or, with `ray`,
+    on such replicas. Raises UserError."""
+    progress = progress or Silent()
     with RunFolder(folder, recipe, fresh) as place:
         if place.is_finished():
             return RunResult(folder, json.loads((place.dataset / "report.json").read_text()))
         place.log("start")
         shop = open_workshop(recipe, place, progress)
         selection = _open_selection(recipe, shop)
-        size = recipe.sample.shard_size
-        harvest = gather(
-            shop.maker, selection, place, shard_size=size, workers=workers, cores=cores(), progress=progress
-        )
+        with _open_engine(recipe, place, shop.maker, replicas, ray) as engine:
+            harvest = gather(shop.maker, selection, place, engine=engine, progress=progress)
         began = time.perf_counter()
         findings = assess(place, recipe.evaluate, recipe.seed, shop.maker, harvest, progress)
         findings["seconds"] = {"evaluate": time.perf_counter() - began}
         report = deliver(recipe, place, shop.task, shop.data, shop.history, harvest, findings, progress)
         return RunResult(folder, report)
+
+
+@contextmanager
+def _open_engine(
+    recipe: Recipe, place: RunFolder, maker: Maker, replicas: int | None, ray: RayOptions | None
+) -> Iterator[Engine]:
+    if ray is None:
+        yield LocalEngine(maker, replicas or cores(), cores())
+        return
+    with RayEngine(partial(open_maker, recipe.resolved(), str(place.path.absolute())), ray) as engine:
+        yield engine
+
+
+def choose_replicas(
+    bounds: tuple[int, int] | None, threads: int | None, gpus: float | None, address: str | None
+) -> RayOptions:
+    """What was not said follows from this machine: a replica a GPU or, without any, one with all the cores."""
+    found = len(look().gpus) if address is None else 0
+    fewest, most = bounds or (max(1, found),) * 2
+    own = max(1, cores() // most) if address is None else 1
+    shared = min(1.0, found / most) if gpus is None else gpus
+    return RayOptions((fewest, most), threads or own, shared, address)
+
+
+def open_maker(recipe: dict[str, Any], folder: str) -> Maker:
+    """The maker of a run whose model is trained, for a process beside the one that holds the run. Writes nothing."""
+    wanted = recipe_class(recipe["task"]).model_validate(recipe)
+    place = RunFolder(Path(folder), wanted, fresh=False)
+    if not is_sound(place.model):
+        raise UserError(f"--out: {folder!r} has no model that this machine can read; is the folder shared with it?")
+    return open_workshop(wanted, place, Silent()).maker
 
 
 def preview(recipe: Recipe, folder: Path, n: int, *, progress: Progress | None = None) -> tuple[Path, Path]:
@@ -133,7 +171,8 @@ def open_workshop(recipe: Recipe, place: RunFolder, progress: Progress) -> Works
         checks,
     )
     sampler = Sampler(net, codec, recipe.sample, recipe.seed)
-    maker = Maker(task, data, labels, sampler, judge, gates, recipe.seed, recipe.sha256, history["model_sha256"])
+    digests = (recipe.sha256, history["model_sha256"])
+    maker = Maker(task, data, labels, sampler, judge, gates, recipe.seed, *digests, recipe.sample.shard_size)
     return Workshop(task, data, maker, history, descriptors)
 
 

@@ -10,7 +10,6 @@ a replica, can make any shard, and the bytes are the same.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,8 +18,9 @@ import datasets
 import numpy as np
 import pyarrow as pa
 
-from .export.parquet import provenance_feature, rows_to_table, table_to_rows
+from .export.parquet import provenance_feature, rows_to_table, table_to_bytes, table_to_rows
 from .gates.gates import Gates
+from .sampling.engine import Shard
 from .sampling.sampler import Sampler
 from .task import Task
 from .types import Columns, Data, Judge, LabelGenerator, Opinion, Verdict, take_rows
@@ -54,6 +54,7 @@ class Maker:
     seed: int
     recipe: str  # digest
     model: str  # digest
+    shard_size: int  # candidates
 
     def features(self) -> datasets.Features:
         """A row as users see it."""
@@ -108,6 +109,20 @@ class Maker:
             spent["gate agreement"] += asked
         return table, {**clock.seconds, **spent}
 
+    def make_shard(self, number: int) -> Shard:
+        """Shard `number` as a Parquet file's bytes, and the seconds of its stages."""
+        table, seconds = self.make(range(number * self.shard_size, (number + 1) * self.shard_size))
+        began = time.perf_counter()
+        data = table_to_bytes(table)
+        seconds["encode"] += time.perf_counter() - began
+        return data, seconds
+
+    def time_bare(self, seconds: float) -> float:
+        """Rows per second of a loop over the denoiser alone, as the shards ask it."""
+        conditions = self.labels.draw(np.arange(self.sampler.options.batch_size))
+        rows, took = self.sampler.time_bare(conditions, seconds)
+        return rows / took
+
     def _ask(self, rows: Columns, passed: np.ndarray) -> Opinion:
         """The judge's opinion of the rows that `passed` (bool, N) the checks; nan for the others, which are refused."""
         if passed.all():
@@ -149,6 +164,3 @@ def unpack(table: pa.Table, classes: int) -> tuple[Verdict, np.ndarray, np.ndarr
     refused, reasons = (np.array(table.column(name).to_pylist(), object) for name in ("gate", "reason"))
     indices = np.array([row["index"] for row in table.column("provenance").to_pylist()])
     return Verdict({}, refused, reasons), descriptors, presence, indices
-
-
-MakeShard = Callable[[range], tuple[pa.Table, dict[str, float]]]

@@ -59,7 +59,7 @@ def test_version(command: Callable[..., Any]) -> None:
     [["rum"], ["run"], ["run", "x", "y"], ["run", "--no-such"], ["run", "segmentation", "--replicas", "0"],
      ["run", "segmentation", "--replicas", "two"], ["preview", "segmentation", "-n", "0"],
      ["preview", "segmentation", "-n", "1000000"], ["run", "segmentation", "--set"], ["schema", "--output", "no/file"],
-     ["run", "segmentation", "--engine", "ray"], ["run", "segmentation", "--engine", "x"], ["schema", "--output", "."]],
+     ["run", "segmentation", "--engine", "x"], ["schema", "--output", "."]],
 )  # fmt: skip
 def test_wrong_words(
     words: list[str], command: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -72,8 +72,21 @@ def test_wrong_words(
     assert not os.listdir()
 
 
-def test_ray_is_told_to_be_absent(command: Callable[..., Any]) -> None:
-    assert "'ray' is not part of this version; use local" in command("run", "segmentation", "--engine", "ray").err
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (("--engine", "x"), "--engine: 'x' is not an engine; use local or ray"),
+        (("--replicas", "two"), "--replicas: 'two' is no number"),
+        (("--replicas", "0"), "--replicas: '0' is not in 1 to 1024"),
+        (("--replicas", "2-4"), "--replicas: '2-4' are bounds for --engine ray; write a number"),
+        (("--engine", "ray", "--replicas", "4-2"), "--replicas: '4-2' is not in 1 to 1024, the smaller number first"),
+        (("--ray-address", "auto"), "--ray-address: 'auto' is for --engine ray"),
+        (("--gpus-per-replica", "0.5"), "--gpus-per-replica: 0.5 is for --engine ray"),
+    ],
+)
+def test_wrong_engines_are_named(command: Callable[..., Any], words: tuple[str, ...], said: str) -> None:
+    outcome = command("run", "segmentation", *words)
+    assert outcome.code == 2 and said in outcome.err
 
 
 def test_tasks(command: Callable[..., Any]) -> None:

@@ -92,13 +92,16 @@ def _as_type(values: Any, wanted: pa.DataType) -> pa.Array:
     return values.cast(wanted) if isinstance(values, pa.Array) else pa.array(values, wanted)
 
 
-def write_table(path: Path, table: pa.Table) -> bytes:
-    """Write the table whole or not at all; returns the file's bytes."""
+def table_to_bytes(table: pa.Table) -> bytes:
+    """The table as a Parquet file's bytes."""
     sink = io.BytesIO()
     pq.write_table(table, sink, compression=COMPRESSION, row_group_size=1000)
-    data = sink.getvalue()
-    write_whole(path, data)
-    return data
+    return sink.getvalue()
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write the table whole or not at all."""
+    write_whole(path, table_to_bytes(table))
 
 
 class ShardedWriter:

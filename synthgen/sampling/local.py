@@ -1,6 +1,6 @@
 """The local engine: worker threads that share one model and make shards side by side.
 
-for shard in produce(make, ask, workers=2, cores=2):
+for number in LocalEngine(maker, workers=2, cores=2).produce(orders):
     ...
 """
 
@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
+
+from .engine import Orders, ShardMaker
 
 Asked = TypeVar("Asked")
 Made = TypeVar("Made")
@@ -48,3 +51,24 @@ def run_on_all(work: Callable[[], Made], workers: int, cores: int) -> list[Made]
     """The same work on every worker at once, as `produce` would have it."""
     numbers = iter(range(workers))
     return list(produce(lambda _: work(), lambda _: next(numbers, None), workers, cores))
+
+
+@dataclass(frozen=True)
+class LocalEngine:
+    """Threads of this process."""
+
+    maker: ShardMaker
+    workers: int
+    cores: int
+
+    def produce(self, orders: Orders) -> Iterator[int]:
+        def make(number: int) -> int:
+            if not orders.is_there(number):
+                orders.finish(number, *self.maker.make_shard(number))
+            return number
+
+        return produce(make, orders.ask, self.workers, self.cores)
+
+    def time_bare(self, seconds: float) -> float:
+        run_on_all(lambda: self.maker.time_bare(0.01), self.workers, self.cores)  # first calls prepare kernels
+        return sum(run_on_all(lambda: self.maker.time_bare(seconds), self.workers, self.cores))

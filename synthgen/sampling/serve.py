@@ -1,0 +1,210 @@
+"""The Ray engine: Serve replicas that hold the model and make shards. Nothing else here imports ray.
+
+A replica opens the run by itself, from its folder, which all machines must see; a request is the number of a shard, and
+the answer its Parquet file's bytes. The driver bounds what is in flight, asks again for a shard whose replica died, and
+hands shards over in the order of their numbers, so that the dataset is the one that threads would make.
+
+    with RayEngine(partial(open_maker, recipe.resolved(), folder), RayOptions(replicas=(2, 2), threads=1)) as engine:
+        for number in engine.produce(orders):
+            ...
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import os
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import UserError
+from .engine import Orders, Shard, ShardMaker
+
+TRIES = 6  # of a shard whose replica died
+PAUSE = 1.0  # seconds before the second try; doubled before each further one
+KNOCK = 5.0  # seconds to wait for a cluster's answer
+HOPELESS = 900.0  # seconds in which no replica came up
+LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # 0: no cluster of several machines, so Ray listens on 127.0.0.1
+
+
+@dataclass(frozen=True)
+class RayOptions:
+    """Who makes shards. `replicas` are the fewest and the most: between them Serve chooses by load."""
+
+    replicas: tuple[int, int] = (1, 1)
+    threads: int = 1  # of the processor, for each replica: so many shards at a time
+    gpus: float = 0.0  # for each replica; fractions share one
+    address: str | None = None  # of a cluster; None: one of this machine alone, for this run
+
+
+class Replica:
+    """An opened run and threads that make its shards."""
+
+    def __init__(self, build: Callable[[], ShardMaker], threads: int) -> None:
+        import torch
+
+        self.maker = build()
+        self.pool = ThreadPoolExecutor(threads, "sampling", initializer=torch.set_num_threads, initargs=(1,))
+
+    async def make(self, number: int) -> Shard:
+        return await asyncio.get_running_loop().run_in_executor(self.pool, self.maker.make_shard, number)
+
+    async def time_bare(self, seconds: float) -> float:
+        return await asyncio.get_running_loop().run_in_executor(self.pool, self.maker.time_bare, seconds)
+
+
+class RayEngine:
+    """Starts replicas, or joins a cluster and starts them there, and ends them."""
+
+    def __init__(self, build: Callable[[], ShardMaker], options: RayOptions) -> None:
+        self.build, self.options = build, options
+        self.app = f"synthgen-{os.getpid()}-{time.time_ns()}"
+        self.handle: Any = None
+
+    @property
+    def workers(self) -> int:
+        return self.options.replicas[1] * self.options.threads
+
+    def __enter__(self) -> RayEngine:
+        connect(self.options)
+        try:
+            self._start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _start(self) -> None:
+        from ray import serve
+
+        serve.start(proxy_location="Disabled")
+        deployment: Any = serve.deployment(Replica)
+        bound = deployment.options(**_describe(self.options)).bind(self.build, self.options.threads)
+        try:
+            self.handle = serve.run(bound, name=self.app, route_prefix=None)
+        except RuntimeError as error:
+            told = [line.strip() for line in str(error).splitlines() if line.strip()]
+            raise UserError(
+                f"--engine: no replica came up ({told[-1] if told else 'Serve says nothing more'}); the logs are in "
+                "/tmp/ray/session_latest/logs/serve"
+            ) from None
+
+    def __exit__(self, *_: object) -> None:
+        import ray
+        from ray import serve
+
+        if self.options.address is None:
+            serve.shutdown()
+            ray.shutdown()
+        else:
+            serve.delete(self.app)
+
+    def produce(self, orders: Orders) -> Iterator[int]:
+        """As `Engine` says; half as many shards again as there are threads are in flight, so that no thread waits."""
+        most, begun = self.workers + math.ceil(self.workers / 2), deque[tuple[int, Any]]()
+        while True:
+            while len(begun) < most and (number := orders.ask(len(begun))) is not None:
+                begun.append((number, None if orders.is_there(number) else self.handle.make.remote(number)))
+            if not begun:
+                return
+            number, response = begun.popleft()
+            if response is not None:
+                orders.finish(number, *self._wait(number, response))
+            yield number
+
+    def time_bare(self, seconds: float) -> float:
+        """Every thread of the fewest replicas at once: none takes a second request while it is at one."""
+        count = self.options.replicas[0] * self.options.threads
+        for length in (0.01, seconds):  # first calls prepare kernels
+            asked = [self.handle.time_bare.remote(length) for _ in range(count)]
+            rates = [response.result() for response in asked]
+        return sum(rates) * self.workers / count
+
+    def _wait(self, number: int, response: Any) -> Shard:
+        """The shard, asked for anew where its replica died: any other makes the same bytes."""
+        from ray.exceptions import RayActorError, RayTaskError
+
+        for tried in range(1, TRIES + 1):
+            try:
+                shard: Shard = response.result(timeout_s=HOPELESS)
+                return shard
+            except RayTaskError as error:
+                raise error.cause if isinstance(error.cause, UserError) else error from None
+            except (RayActorError, TimeoutError) as error:
+                if tried == TRIES:
+                    raise UserError(
+                        f"--engine: shard {number} was asked for {TRIES} times and its replica died each time "
+                        f"({type(error).__name__}); look at the replicas' memory, or use fewer --replicas"
+                    ) from None
+                time.sleep(PAUSE * 2 ** (tried - 1))
+                response = self.handle.make.remote(number)
+        raise AssertionError
+
+
+def connect(options: RayOptions) -> None:
+    """Joins the cluster at the address, or starts one that only this machine's programs reach, with a token."""
+    if "ray" not in sys.modules:  # it reads them when it is imported
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        if options.address is None:
+            os.environ.setdefault(LOOPBACK, "0")
+    try:
+        import ray
+    except ImportError:
+        raise UserError("--engine: 'ray' needs the package 'ray'; run: pip install 'synthgen[ray]'") from None
+    quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False, "namespace": "synthgen"}
+    logging.getLogger("ray.serve").setLevel(logging.ERROR)
+    if options.address is None:
+        count = max(options.replicas[1] * options.threads, os.cpu_count() or 1)
+        ray.init(num_cpus=count, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+        return
+    _knock(options.address)
+    try:
+        ray.init(address=options.address, **quiet)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise UserError(f"--ray-address: {options.address!r} cannot be reached ({first}); is the cluster up?") from None
+
+
+def _knock(address: str) -> None:
+    """A UserError where nothing listens: Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if address == "auto":
+        return
+    if not host or not port.isdecimal():
+        raise UserError(f"--ray-address: {address!r} is no address; write one such as 10.0.0.7:6379")
+    try:
+        socket.create_connection((host, int(port)), KNOCK).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(f"--ray-address: {address!r} cannot be reached ({error}); is the cluster up?") from None
+
+
+def _describe(options: RayOptions) -> dict[str, Any]:
+    fewest, most = options.replicas
+    scale: dict[str, Any] = {"num_replicas": most}
+    if fewest != most:
+        scale = {
+            "autoscaling_config": {
+                "min_replicas": fewest,
+                "max_replicas": most,
+                "target_ongoing_requests": options.threads,
+            }
+        }
+    return {
+        **scale,
+        "max_ongoing_requests": options.threads,
+        "ray_actor_options": {
+            "num_cpus": options.threads,
+            "num_gpus": options.gpus,
+            # each thread makes shards of its own: threads of threads would wait for one another
+            "runtime_env": {"env_vars": {"OMP_NUM_THREADS": "1"}},
+        },
+        "graceful_shutdown_timeout_s": 5,
+    }
