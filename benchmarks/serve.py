@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import argparse
 import time
-from functools import partial
-from pathlib import Path
 from statistics import median, stdev
 
 from _record import command_line, judge, make_run, write
 
 from synthgen.hardware import cores
-from synthgen.pipeline import open_maker
+from synthgen.pipeline import name_run, open_maker
 from synthgen.recipe import load
 from synthgen.sampling.engine import Engine, Orders, Shard
 from synthgen.sampling.local import LocalEngine
@@ -58,7 +56,7 @@ def rates(engine: Engine) -> list[float]:
 
 def busy(seconds: float, shards: int) -> float:
     """Share of the time in which sleeping replicas sleep."""
-    with RayEngine(partial(Sleeper, seconds), RayOptions((SLEEPERS, SLEEPERS), EACH)) as engine:
+    with RayEngine(Sleeper, seconds, RayOptions((SLEEPERS, SLEEPERS), EACH)) as engine:
         rate(engine, SLEEPERS * EACH)
         return rate(engine, shards) * seconds / (SLEEPERS * EACH)
 
@@ -68,12 +66,12 @@ def main() -> None:
     run = make_run("serve", "classification", argparse.Namespace(**vars(options)), "count=500", "train.seconds=20",
                    "evaluate.seeds=1", "evaluate.gates=false", "evaluate.baseline=false")  # fmt: skip
     recipe = load(str(run.folder / "dataset" / "recipe.yaml"))
-    build = partial(open_maker, recipe.resolved(), str(Path(run.folder).absolute()))
-    found = {"local": rates(LocalEngine(build(), cores(), cores()))}
+    what = name_run(recipe, run.folder)
+    found = {"local": rates(LocalEngine(open_maker(what), cores(), cores()))}
     for name, replicas, threads in (("one of two threads", 1, 2), ("one of one", 1, 1), ("two of one", 2, 1)):
-        with RayEngine(build, RayOptions((replicas, replicas), threads)) as engine:
+        with RayEngine(open_maker, what, RayOptions((replicas, replicas), threads)) as engine:
             found[name] = rates(engine)
-    again = rates(LocalEngine(build(), cores(), cores()))
+    again = rates(LocalEngine(open_maker(what), cores(), cores()))
     local = [(a + b) / 2 for a, b in zip(found["local"], again, strict=True)]
     same = [a / b for a, b in zip(found["one of two threads"], local, strict=True)]
     twice = [a / b for a, b in zip(found["two of one"], found["one of one"], strict=True)]

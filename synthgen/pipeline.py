@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from .gates.words import forbid_words
 from .hardware import cores, look
 from .harvest import gather
 from .modelling import fit_model
+from .ondemand import OnDemand
 from .production import Maker
 from .progress import Progress, Silent
 from .recipe import Recipe, recipe_class
@@ -104,8 +104,13 @@ def _open_engine(
     if ray is None:
         yield LocalEngine(maker, replicas or cores(), cores())
         return
-    with RayEngine(partial(open_maker, recipe.resolved(), str(place.path.absolute())), ray) as engine:
+    with RayEngine(open_maker, name_run(recipe, place.path), ray) as engine:
         yield engine
+
+
+def name_run(recipe: Recipe, folder: Path) -> tuple[str, str]:
+    """What a replica needs to open a run: the resolved recipe as JSON, and the folder's absolute path."""
+    return json.dumps(recipe.resolved()), str(folder.absolute())
 
 
 def choose_replicas(
@@ -119,13 +124,15 @@ def choose_replicas(
     return RayOptions((fewest, most), threads or own, shared, address)
 
 
-def open_maker(recipe: dict[str, Any], folder: str) -> Maker:
-    """The maker of a run whose model is trained, for a process beside the one that holds the run. Writes nothing."""
-    wanted = recipe_class(recipe["task"]).model_validate(recipe)
+def open_maker(run: tuple[str, str]) -> OnDemand:
+    """The maker of a run, as `name_run` tells it, whose model is trained; for a process beside the one that holds the
+    run. Writes nothing."""
+    document, folder = json.loads(run[0]), run[1]
+    wanted = recipe_class(document["task"]).model_validate(document)
     place = RunFolder(Path(folder), wanted, fresh=False)
     if not is_sound(place.model):
         raise UserError(f"--out: {folder!r} has no model that this machine can read; is the folder shared with it?")
-    return open_workshop(wanted, place, Silent()).maker
+    return OnDemand(wanted, open_workshop(wanted, place, Silent()).maker, place.labels)
 
 
 def preview(recipe: Recipe, folder: Path, n: int, *, progress: Progress | None = None) -> tuple[Path, Path]:

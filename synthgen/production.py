@@ -10,8 +10,9 @@ a replica, can make any shard, and the bytes are the same.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import datasets
@@ -56,6 +57,10 @@ class Maker:
     model: str  # digest
     shard_size: int  # candidates
 
+    def adjusted(self, labels: LabelGenerator, sampler: Sampler) -> Maker:
+        """The same judge and gates for rows that are drawn on other terms."""
+        return replace(self, labels=labels, sampler=sampler)
+
     def features(self) -> datasets.Features:
         """A row as users see it."""
         return self._with_provenance(dict(self.task.features(self.data)))
@@ -80,17 +85,25 @@ class Maker:
         return self.gates.score_names
 
     def make(self, indices: range) -> tuple[pa.Table, dict[str, float]]:
-        """The candidates `indices`, refused ones among them, and the seconds each stage and each
-        gate took.
+        """The candidates `indices` of the run's own seed, refused ones among them, and the seconds of each stage."""
+        return self.make_drawn(self.labels.draw, np.arange(indices.start, indices.stop))
+
+    def make_drawn(
+        self, draw: Callable[[np.ndarray], Columns], numbers: np.ndarray, seeds: np.ndarray | None = None,
+        lanes: int = 1,
+    ) -> tuple[pa.Table, dict[str, float]]:  # fmt: skip
+        """The candidates `numbers` (N,) with the conditions that `draw` gives them, refused ones among them, and the
+        seconds each stage and each gate took; `seeds` and `lanes` are those of `Sampler.sample`.
 
         Behind the features stand `gate` and `reason` (empty: passed) and `descriptor` (float32 bytes), for the
         decisions that need the other rows.
         """
-        clock, numbers = Clock(), np.arange(indices.start, indices.stop)
+        clock = Clock()
+        seeds = np.full(len(numbers), self.seed, np.int64) if seeds is None else seeds
         with clock.stage("conditions"):
-            conditions = self.labels.draw(numbers)
+            conditions = draw(numbers)
         with clock.stage("sample"):
-            rows = self.sampler.sample(conditions, numbers)
+            rows = self.sampler.sample(conditions, numbers, seeds=seeds, lanes=lanes)
         with clock.stage("label"):
             rows = self.task.annotate(rows, self.data)
         with clock.stage("gate"):
@@ -102,7 +115,7 @@ class Maker:
             verdict = self.gates.judge_rows(opinion, descriptors, rows.get("label"), checked)
         with clock.stage("encode"):
             encoded = self.task.encode(rows, self.data)
-            encoded["provenance"] = self._provenance(numbers, verdict)
+            encoded["provenance"] = self._provenance(numbers, seeds, verdict)
             table = rows_to_table(encoded, self.candidate_features(), self._internal(verdict, descriptors, rows))
         spent = {f"gate {name}": seconds for name, seconds in verdict.seconds.items()}
         if opinion is not None:
@@ -132,12 +145,12 @@ class Maker:
             agreement[passed] = self.judge.examine(take_rows(rows, passed)).agreement
         return Opinion(np.zeros((len(passed), 0), np.float32), agreement)  # gates ask for no features
 
-    def _provenance(self, numbers: np.ndarray, verdict: Verdict) -> list[dict[str, Any]]:
+    def _provenance(self, numbers: np.ndarray, seeds: np.ndarray, verdict: Verdict) -> list[dict[str, Any]]:
         scores = {name: verdict.scores[name].tolist() for name in self.score_names()}
-        fixed = {"seed": self.seed, "recipe": self.recipe, "model": self.model}
+        digests = {"recipe": self.recipe, "model": self.model}
         return [
-            {"index": index, **fixed, "scores": {name: values[i] for name, values in scores.items()}}
-            for i, index in enumerate(numbers.tolist())
+            {"index": index, "seed": seed, **digests, "scores": {name: values[i] for name, values in scores.items()}}
+            for i, (index, seed) in enumerate(zip(numbers.tolist(), seeds.tolist(), strict=True))
         ]
 
     def _internal(self, verdict: Verdict, descriptors: np.ndarray, rows: Columns) -> dict[str, pa.Array]:

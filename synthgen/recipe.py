@@ -20,6 +20,7 @@ from pydantic import BaseModel, Field, ValidationError, create_model, model_vali
 from pydantic.json_schema import models_json_schema
 
 from . import strict_yaml, task
+from .callers import CallerOptions
 from .errors import UserError
 from .evaluation.options import EvaluateOptions
 from .export.options import ExportOptions
@@ -64,6 +65,8 @@ class Recipe(Options):
     """How to measure what the rows are worth."""
     export: ExportOptions = Field(default_factory=ExportOptions)
     """What is written besides sharded Parquet."""
+    serve: CallerOptions = Field(default_factory=CallerOptions)
+    """What those may change who ask for rows over HTTP."""
 
     @model_validator(mode="after")
     def _can_be_guided(self) -> Self:

@@ -118,9 +118,10 @@ class Process(Protocol):
         """The loss of each row, (B,); rows where `keep` is False are not told their condition."""
 
     def draw_noise(
-        self, seed: int, indices: Sequence[int] | np.ndarray, shape: tuple[int, ...], steps: Steps
+        self, seed: int | np.ndarray, indices: Sequence[int] | np.ndarray, shape: tuple[int, ...], steps: Steps
     ) -> torch.Tensor:
-        """All the chance that drawing rows of `shape` needs, (B, …); row i's follows from (seed, indices[i])."""
+        """All the chance that drawing rows of `shape` needs, (B, …); row i's follows from (seed, indices[i]). `seed` is
+        one for all rows, or int64 (B,)."""
 
     def solve(self, net: Any, noise: torch.Tensor, condition: Condition, steps: Steps) -> torch.Tensor:
         """From noise to rows (B, *shape)."""

@@ -29,7 +29,8 @@ import torch
 import torch.nn.functional as F
 
 from ..types import Condition, Drawn, Levels, Steps
-from .noise import PROBED, row_generator
+from .noise import PROBED, Seed, row_generator, row_generators
+from .stopping import go_on
 
 LEAST = 0.05  # the square of the lowest rate: below it hardly anything is hidden
 SURE = 1e-9  # of a probability, so that logarithms are finite
@@ -108,14 +109,12 @@ class Blocks:
         return loss.new_zeros(len(x)).index_add(0, row, loss) / hidden.sum(1).clamp(min=1)
 
     def draw_noise(
-        self, seed: int, indices: Sequence[int] | np.ndarray, shape: tuple[int, ...], steps: Steps
+        self, seed: Seed, indices: Sequence[int] | np.ndarray, shape: tuple[int, ...], steps: Steps
     ) -> torch.Tensor:
         """Uniform numbers, float32 (B, L, steps, 2): for the token of each position, and for when it is written. Those
         of a shorter row are the first ones of a longer one's."""
-        found = [
-            row_generator(seed, int(index), "noise").random((*shape, steps.steps, 2), dtype=np.float32)
-            for index in indices
-        ]
+        size = (*shape, steps.steps, 2)
+        found = [one.random(size, dtype=np.float32) for one in row_generators(seed, indices, "noise")]
         return torch.from_numpy(np.stack(found)) if found else torch.zeros(0, *shape, steps.steps, 2)
 
     def solve(self, net: BlockNet, noise: torch.Tensor, condition: Condition, steps: Steps) -> torch.Tensor:
@@ -238,6 +237,7 @@ def write_blocks(
     rows = Writing(everyone, found, known < 0, segment, block, (block >= 0) & ~begun)
     rows = rows.drop_done(reader, found)
     while len(rows.index):
+        go_on()
         part = rows.turn(process.size, process.mask)
         if bool(part.open.any()):
             logits = reader.look(part.place, part.x, part.there & part.open.any(1, keepdim=True), part.open)

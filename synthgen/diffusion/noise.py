@@ -9,12 +9,13 @@ without any state, so row i has the same numbers in every shard size, worker and
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 import numpy as np
 import torch
 
+Seed = int | np.ndarray  # of all rows, or of each
 PROBED = (0.1, 0.3, 0.5, 0.7, 0.9)  # noise levels of a validation loss
 
 
@@ -32,11 +33,17 @@ def row_generator(seed: int, index: int, stream: str) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=key, counter=np.array([0, index, 0, 0], np.uint64)))
 
 
-def draw_noise(seed: int, indices: Sequence[int] | np.ndarray, shape: tuple[int, ...]) -> torch.Tensor:
-    """Standard normal noise, float32 (len(indices), *shape)."""
+def row_generators(seed: Seed, indices: Sequence[int] | np.ndarray, stream: str) -> Iterator[np.random.Generator]:
+    """The generators of many rows: of one seed, or each of its own, int64 (N,)."""
+    for own, index in zip(np.broadcast_to(np.asarray(seed, np.int64), len(indices)), indices, strict=True):
+        yield row_generator(int(own), int(index), stream)
+
+
+def draw_noise(seed: Seed, indices: Sequence[int] | np.ndarray, shape: tuple[int, ...]) -> torch.Tensor:
+    """Standard normal noise, float32 (len(indices), *shape); `seed` is one for all rows or int64 (N,)."""
     out = np.empty((len(indices), *shape), np.float32)
-    for row, index in zip(out, indices, strict=True):
-        row_generator(seed, int(index), "noise").standard_normal(dtype=np.float32, out=row)
+    for row, generator in zip(out, row_generators(seed, indices, "noise"), strict=True):
+        generator.standard_normal(dtype=np.float32, out=row)
     return torch.from_numpy(out)
 
 

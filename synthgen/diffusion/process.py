@@ -18,7 +18,7 @@ import torch
 from ..types import Condition, Drawn, Levels, Steps
 from .flow import Denoiser, draw_sigmas, flow_loss
 from .guidance import guide
-from .noise import PROBED, draw_noise
+from .noise import PROBED, Seed, draw_noise
 from .solvers import schedule, solve
 
 
@@ -43,7 +43,7 @@ class Flow:
         return flow_loss(net, x, condition, keep, noise, sigma)
 
     def draw_noise(
-        self, seed: int, indices: Sequence[int] | np.ndarray, shape: tuple[int, ...], steps: Steps
+        self, seed: Seed, indices: Sequence[int] | np.ndarray, shape: tuple[int, ...], steps: Steps
     ) -> torch.Tensor:
         return draw_noise(seed, indices, shape)
 

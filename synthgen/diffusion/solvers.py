@@ -12,6 +12,7 @@ import torch
 
 from ..types import Condition
 from .flow import Denoiser
+from .stopping import go_on
 
 
 def schedule(steps: int, shift: float = 1.0) -> list[float]:
@@ -31,6 +32,7 @@ def solve(
 
 
 def _at(net: Denoiser, x: torch.Tensor, sigma: float, condition: Condition) -> torch.Tensor:
+    go_on()
     return net(x, x.new_full((len(x),), sigma), condition, None).to(x.dtype)
 
 

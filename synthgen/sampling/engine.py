@@ -9,9 +9,9 @@ are there already, and what becomes of one that is made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 Shard = tuple[bytes, dict[str, float]]
 """A Parquet file's bytes, and the seconds that each stage took."""
@@ -25,6 +25,39 @@ class ShardMaker(Protocol):
 
     def time_bare(self, seconds: float) -> float:
         """Rows per second of a loop over the denoiser alone, on one thread's worth of work."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Candidates that somebody asks for now, outside a run."""
+
+    seed: int
+    first: int  # index of the first candidate
+    count: int  # candidates, at most as many as go through the net together
+    overrides: str = "{}"  # what the recipe lets callers change, as JSON with sorted keys
+    form: Literal["json", "arrow"] = "json"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of a wish's candidates."""
+
+    rows: list[bytes]  # of the accepted ones, in order of index: a JSON text each, or one Arrow IPC stream of all
+    accepted: int
+    rejected: dict[str, int]  # by gate
+    company: int  # rows of the batch that these were made in
+    seconds: dict[str, float]  # of the batch, by stage
+
+
+class RowMaker(ShardMaker, Protocol):
+    """Makes rows for those who wait for them as well."""
+
+    @property
+    def lanes(self) -> int:
+        """Rows that may share a batch without changing one another; 0: each wish is made alone."""
+
+    def make_rows(self, wishes: Sequence[Wish]) -> list[Answer]:
+        """An answer to each wish; all have the same overrides and form."""
 
 
 @dataclass(frozen=True)

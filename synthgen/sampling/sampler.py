@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from copy import copy
 
 import numpy as np
 import torch
@@ -30,15 +31,29 @@ class Sampler:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.net = nn.Module.to(net.eval(), self.device, self.dtype)  # diffusers' own `to` warns of float32 modules
 
+    def with_options(self, options: SampleOptions) -> Sampler:
+        """The same net on other terms."""
+        other = copy(self)
+        other.options = options
+        return other
+
     @torch.inference_mode()
-    def sample(self, conditions: Columns, indices: np.ndarray) -> Columns:
-        """`conditions` with the generated column. Row i's noise follows from (seed, indices[i]) alone."""
+    def sample(
+        self, conditions: Columns, indices: np.ndarray, *, seeds: np.ndarray | None = None, lanes: int = 1
+    ) -> Columns:
+        """`conditions` with the generated column. Row i's noise follows from (seed, indices[i]) alone; `seeds`, int64
+        (N,), gives each row a seed of its own.
+
+        Batches are filled up to a multiple of `lanes` rows with copies that are thrown away: hardware may round
+        otherwise in a batch of another size.
+        """
         parts, order, conditions = [], [], self.codec.lay_out(conditions)
+        own = np.full(len(indices), self.seed, np.int64) if seeds is None else seeds
         for part in self._batches(conditions):
-            rows = take_rows(conditions, part)
-            noise, condition = self._prepare(rows, indices[part])
-            x = self.codec.process.solve(self.net, noise, condition, self.options)
-            parts.append(self.codec.decode(x.cpu(), rows))
+            full = np.resize(part, -(-len(part) // lanes) * lanes)
+            noise, condition = self._prepare(take_rows(conditions, full), indices[full], own[full])
+            x = self.codec.process.solve(self.net, noise, condition, self.options)[: len(part)]
+            parts.append(self.codec.decode(x.cpu(), take_rows(conditions, part)))
             order.append(part)
         return take_rows(join_rows(*parts), np.argsort(np.concatenate(order), kind="stable"))
 
@@ -53,7 +68,10 @@ class Sampler:
     def time_bare(self, conditions: Columns, seconds: float) -> tuple[int, float]:
         """(rows, seconds) of a loop over the denoiser alone, with the same weights, batch, steps and precision."""
         conditions = self.codec.lay_out(conditions)
-        batches = [self._prepare(take_rows(conditions, part), part) for part in self._batches(conditions)]
+        batches = [
+            self._prepare(take_rows(conditions, part), part, np.full(len(part), self.seed, np.int64))
+            for part in self._batches(conditions)
+        ]
         done, began = 0, time.perf_counter()
         while time.perf_counter() - began < seconds:
             for noise, condition in batches:
@@ -63,8 +81,8 @@ class Sampler:
                 done += len(noise)
         return done, time.perf_counter() - began
 
-    def _prepare(self, rows: Columns, indices: np.ndarray) -> tuple[torch.Tensor, Condition]:
+    def _prepare(self, rows: Columns, indices: np.ndarray, seeds: np.ndarray) -> tuple[torch.Tensor, Condition]:
         condition, widths = self.codec.condition(rows), self.codec.widths(rows)
         shape = self.codec.shape if widths is None else (int(widths.max()), *self.codec.shape[1:])
-        noise = self.codec.process.draw_noise(self.seed, indices, shape, self.options).to(self.device)
+        noise = self.codec.process.draw_noise(seeds, indices, shape, self.options).to(self.device)
         return noise, {name: value.to(self.device) for name, value in condition.items()}

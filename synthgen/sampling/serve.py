@@ -4,14 +4,13 @@ A replica opens the run by itself, from its folder, which all machines must see;
 the answer its Parquet file's bytes. The driver bounds what is in flight, asks again for a shard whose replica died, and
 hands shards over in the order of their numbers, so that the dataset is the one that threads would make.
 
-    with RayEngine(partial(open_maker, recipe.resolved(), folder), RayOptions(replicas=(2, 2), threads=1)) as engine:
+    with RayEngine(open_maker, (recipe, folder), RayOptions(replicas=(2, 2), threads=1)) as engine:
         for number in engine.produce(orders):
             ...
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
 import os
@@ -19,13 +18,13 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import UserError
 from .engine import Orders, Shard, ShardMaker
+from .model_server import ModelServer
 
 TRIES = 6  # of a shard whose replica died
 PAUSE = 1.0  # seconds before the second try; doubled before each further one
@@ -42,29 +41,15 @@ class RayOptions:
     threads: int = 1  # of the processor, for each replica: so many shards at a time
     gpus: float = 0.0  # for each replica; fractions share one
     address: str | None = None  # of a cluster; None: one of this machine alone, for this run
-
-
-class Replica:
-    """An opened run and threads that make its shards."""
-
-    def __init__(self, build: Callable[[], ShardMaker], threads: int) -> None:
-        import torch
-
-        self.maker = build()
-        self.pool = ThreadPoolExecutor(threads, "sampling", initializer=torch.set_num_threads, initargs=(1,))
-
-    async def make(self, number: int) -> Shard:
-        return await asyncio.get_running_loop().run_in_executor(self.pool, self.maker.make_shard, number)
-
-    async def time_bare(self, seconds: float) -> float:
-        return await asyncio.get_running_loop().run_in_executor(self.pool, self.maker.time_bare, seconds)
+    keep: int = 2  # models in a replica's memory
 
 
 class RayEngine:
     """Starts replicas, or joins a cluster and starts them there, and ends them."""
 
-    def __init__(self, build: Callable[[], ShardMaker], options: RayOptions) -> None:
-        self.build, self.options = build, options
+    def __init__(self, open: Callable[[Any], ShardMaker], what: Hashable, options: RayOptions) -> None:
+        """Each replica is a `ModelServer` that reads `what` with `open`."""
+        self.open, self.what, self.options = open, what, options
         self.app = f"synthgen-{os.getpid()}-{time.time_ns()}"
         self.handle: Any = None
 
@@ -85,8 +70,7 @@ class RayEngine:
         from ray import serve
 
         serve.start(proxy_location="Disabled")
-        deployment: Any = serve.deployment(Replica)
-        bound = deployment.options(**_describe(self.options)).bind(self.build, self.options.threads)
+        bound = describe_replicas(self.open, self.options, max_ongoing_requests=self.options.threads)
         try:
             self.handle = serve.run(bound, name=self.app, route_prefix=None)
         except RuntimeError as error:
@@ -111,7 +95,9 @@ class RayEngine:
         most, begun = self.workers + math.ceil(self.workers / 2), deque[tuple[int, Any]]()
         while True:
             while len(begun) < most and (number := orders.ask(len(begun))) is not None:
-                begun.append((number, None if orders.is_there(number) else self.handle.make.remote(number)))
+                begun.append(
+                    (number, None if orders.is_there(number) else self.handle.make_shard.remote(self.what, number))
+                )
             if not begun:
                 return
             number, response = begun.popleft()
@@ -123,7 +109,7 @@ class RayEngine:
         """Every thread of the fewest replicas at once: none takes a second request while it is at one."""
         count = self.options.replicas[0] * self.options.threads
         for length in (0.01, seconds):  # first calls prepare kernels
-            asked = [self.handle.time_bare.remote(length) for _ in range(count)]
+            asked = [self.handle.time_bare.remote(self.what, length) for _ in range(count)]
             rates = [response.result() for response in asked]
         return sum(rates) * self.workers / count
 
@@ -144,7 +130,7 @@ class RayEngine:
                         f"({type(error).__name__}); look at the replicas' memory, or use fewer --replicas"
                     ) from None
                 time.sleep(PAUSE * 2 ** (tried - 1))
-                response = self.handle.make.remote(number)
+                response = self.handle.make_shard.remote(self.what, number)
         raise AssertionError
 
 
@@ -186,6 +172,14 @@ def _knock(address: str) -> None:
         raise UserError(f"--ray-address: {address!r} cannot be reached ({error}); is the cluster up?") from None
 
 
+def describe_replicas(open: Callable[[Any], ShardMaker], options: RayOptions, **more: Any) -> Any:
+    """The Serve application of `ModelServer` replicas; `more` are options of the deployment."""
+    from ray import serve
+
+    deployment: Any = serve.deployment(ModelServer)
+    return deployment.options(**_describe(options), **more).bind(open, options.threads, options.keep)
+
+
 def _describe(options: RayOptions) -> dict[str, Any]:
     fewest, most = options.replicas
     scale: dict[str, Any] = {"num_replicas": most}
@@ -199,7 +193,6 @@ def _describe(options: RayOptions) -> dict[str, Any]:
         }
     return {
         **scale,
-        "max_ongoing_requests": options.threads,
         "ray_actor_options": {
             "num_cpus": options.threads,
             "num_gpus": options.gpus,

@@ -49,7 +49,7 @@ class Maker:
 @pytest.fixture
 def engine(tmp_path):
     def call(**traits):
-        return RayEngine(partial(Maker, tmp_path, **traits), RayOptions((2, 2), 1))
+        return RayEngine(partial(Maker, **traits), tmp_path, RayOptions((2, 2), 1))
 
     return call
 

@@ -1,0 +1,103 @@
+"""A recipe as those see it who ask for its rows: the fields that it opens to them, and the recipe with their values.
+
+A request cannot name what is not opened; so no path, model or code comes from outside.
+
+    changed = change(recipe, {"conditions": {"balance": {"3": 1.0}}, "sample": {"steps": 12}})
+    describe(recipe)        # JSON Schema of such changes
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from . import task
+from .callers import USUAL
+from .errors import UserError
+from .mistakes import explain, meant, shorten, show
+from .recipe import Recipe, recipe_class
+
+STAGES = ("conditions", "sample")
+CLOSED = ("sample.seed", "sample.batch_size", "sample.shard_size", "sample.precision")  # those of the operator
+
+
+def opened(recipe: Recipe) -> tuple[str, ...]:
+    """The dotted fields that callers may set. Raises UserError for names in `serve.open` that cannot be opened."""
+    known = [f"{stage}.{name}" for stage in STAGES for name in type(getattr(recipe, stage)).model_fields]
+    if recipe.serve.open is None:
+        warm = task.find(recipe.task).texts is not None  # only tokens are drawn with a temperature
+        return tuple(name for name in USUAL if name in known and (warm or name != "sample.temperature"))
+    free = [name for name in known if name not in CLOSED]
+    for name in recipe.serve.open:
+        if name not in free:
+            raise UserError(f"serve.open: {show(name)} cannot be opened to callers; {meant(name, free)}")
+    return recipe.serve.open
+
+
+def change(recipe: Recipe, overrides: Mapping[str, Any]) -> Recipe:
+    """The recipe with a caller's values, {"conditions": {…}, "sample": {…}}. Raises UserError."""
+    fields, document = opened(recipe), recipe.resolved()
+    for stage, values in overrides.items():
+        if not isinstance(values, Mapping):
+            raise UserError(f"{shorten(str(stage))}: {show(values)} is not a mapping of fields; write {{field: value}}")
+        for name, value in values.items():
+            if f"{stage}.{name}" not in fields:
+                dotted = shorten(f"{stage}.{name}")
+                raise UserError(f"{dotted}: is not opened to callers; {meant(dotted, fields)}")
+            document[stage][name] = value
+    made = recipe_class(recipe.task)
+    try:
+        changed = made.model_validate_json(json.dumps(document), strict=True)
+    except ValidationError as error:
+        raise UserError(explain(error, document, made)[0].text) from None
+    if changed.sample.steps > max(recipe.serve.most_steps, recipe.sample.steps):
+        raise UserError(
+            f"sample.steps: {changed.sample.steps} is more than callers may ask for; use at most "
+            f"{max(recipe.serve.most_steps, recipe.sample.steps)}"
+        )
+    return changed
+
+
+def describe(recipe: Recipe) -> dict[str, Any]:
+    """JSON Schema (2020-12) of what `change` takes; defaults are the recipe's own values."""
+    whole, now = recipe_class(recipe.task).model_json_schema(), recipe.resolved()
+    defs: dict[str, Any] = whole.get("$defs", {})
+    stages: dict[str, dict[str, Any]] = {}
+    for name in opened(recipe):
+        stage, _, field = name.partition(".")
+        own = defs[whole["properties"][stage]["$ref"].rpartition("/")[2]]["properties"][field]
+        own = {**own, "default": now[stage][field]}
+        if name == "sample.steps":
+            own["maximum"] = max(recipe.serve.most_steps, recipe.sample.steps)
+        stages.setdefault(stage, {})[field] = own
+    used = _reached(stages, defs)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            stage: {"type": "object", "additionalProperties": False, "properties": fields}
+            for stage, fields in stages.items()
+        },
+        **({"$defs": used} if used else {}),
+    }
+
+
+def _reached(node: Any, defs: Mapping[str, Any]) -> dict[str, Any]:
+    """The definitions that `node` refers to, and those that they refer to."""
+    found: dict[str, Any] = {}
+    waiting = [node]
+    while waiting:
+        here = waiting.pop()
+        if isinstance(here, dict):
+            name = str(here.get("$ref", "")).rpartition("/")[2]
+            if name in defs and name not in found:
+                found[name] = defs[name]
+                waiting.append(defs[name])
+            waiting.extend(here.values())
+        elif isinstance(here, list):
+            waiting.extend(here)
+    return found
