@@ -133,6 +133,40 @@ def validate(recipe: RecipeName, changes: Changes = None, out: Out = None) -> No
 
 
 @app.command()
+def serve(
+    recipes: Annotated[list[str], typer.Argument(metavar="RECIPE|RUN...", help="Recipes, and folders of runs.")],
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; others than this machine's own need keys.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    keys: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Lines name:key of bearer keys; or set SYNTHGEN_KEYS.")
+    ] = None,
+    state: Annotated[Path, typer.Option(metavar="DIR", help="Folder of jobs and their datasets.")] = Path("service"),
+    database: Annotated[
+        str | None, typer.Option(metavar="URL", help="Of jobs; default: SQLite in DIR. Or set SYNTHGEN_DATABASE.")
+    ] = None,
+    replicas: Annotated[str | None, typer.Option(help="Replicas of the models, such as 2, or bounds: 1-4.")] = None,
+    threads: Annotated[
+        int | None, typer.Option("--threads-per-replica", min=1, max=1024, help="Cores of each replica.")
+    ] = None,
+    gpus: Annotated[
+        float | None, typer.Option("--gpus-per-replica", min=0, max=64, help="GPUs of each; 0.5: two share one.")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option("--ray-address", help="Of a cluster; default: one of this machine alone.")
+    ] = None,
+) -> None:
+    """The HTTP service: rows at once, jobs, and pages to look at what was made."""
+    bounds = _read_replicas("ray", replicas)
+    from .service.command import serve_until_interrupted
+
+    words = {"recipes": recipes, "state": str(state), "keys_file": keys and str(keys), "database": database}
+    more = {"threads_per_replica": threads, "gpus_per_replica": gpus, **({"replicas": bounds} if bounds else {})}
+    serve_until_interrupted({**words, **more}, host, port, address, typer.echo)
+
+
+@app.command()
 def tasks() -> None:
     """List the tasks and whether what they need is installed."""
     from .doctor import list_tasks

@@ -14,6 +14,7 @@ import base64
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -31,6 +32,7 @@ from .types import Columns, LabelGenerator, join_rows, take_rows
 
 LANES = (8, 16, 32, 64)  # sizes of batches
 WATCHED = 8  # rows that are looked at in different company
+HEADS = {b"\x89PNG": "png", b"ply": "ply", b"glTF": "glb"}  # what files begin with
 KEPT = 16  # sets of changes that stay ready
 
 
@@ -119,23 +121,30 @@ class OnDemand:
         if recipe.conditions != self.recipe.conditions:
             labels = maker.task.labels(maker.data, recipe.conditions, self.recipe.seed, self.folder)
         sampler = maker.sampler.with_options(recipe.sample.model_copy(update={"batch_size": LANES[-1]}))
-        return maker.adjusted(labels, sampler)
+        return replace(maker, labels=labels, sampler=sampler, recipe=recipe.sha256)
 
 
 def json_lines(table: pa.Table, classes: Sequence[str]) -> Iterator[bytes]:
-    """Each row as a JSON text, {"index", "label", "row", "provenance"}; bytes become {"base64": …}."""
+    """Each row as a JSON text, {"index", "label", "row", "provenance"}; files become {"png": base64} and the like."""
     for row in table.to_pylist():
         provenance = row.pop("provenance")
         label = row.get("label")
         name = classes[label] if isinstance(label, int) and 0 <= label < len(classes) else None
-        line = {"index": provenance["index"], "label": name, "row": row, "provenance": provenance}
-        yield json.dumps(line, default=_as_json, ensure_ascii=False, separators=(",", ":")).encode()
+        line = {"index": provenance["index"], "label": name, "row": _as_json(row), "provenance": provenance}
+        yield json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _as_json(value: Any) -> Any:
+    if isinstance(value, dict):
+        if value.keys() == {"bytes", "path"}:  # as `datasets` stores an image or a mesh
+            return _as_json(value["bytes"])
+        return {name: _as_json(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_as_json(inner) for inner in value] if value and isinstance(value[0], dict | list | bytes) else value
     if isinstance(value, bytes):
-        return {"base64": base64.b64encode(value).decode()}
-    raise TypeError(type(value).__name__)
+        kind = next((name for head, name in HEADS.items() if value.startswith(head)), "base64")
+        return {kind: base64.b64encode(value).decode()}
+    return value
 
 
 def ipc_bytes(table: pa.Table) -> bytes:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import datasets
@@ -56,10 +56,6 @@ class Maker:
     recipe: str  # digest
     model: str  # digest
     shard_size: int  # candidates
-
-    def adjusted(self, labels: LabelGenerator, sampler: Sampler) -> Maker:
-        """The same judge and gates for rows that are drawn on other terms."""
-        return replace(self, labels=labels, sampler=sampler)
 
     def features(self) -> datasets.Features:
         """A row as users see it."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tiny import DIGITS, start, words
 
 from synthgen.cli import main
 
@@ -39,3 +40,14 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
         return Outcome(code, *capsys.readouterr())
 
     return call
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run that nothing disturbed; copy it before you change it."""
+    folder = tmp_path_factory.mktemp("undisturbed") / "digits"
+    process = start(words(*DIGITS, folder))
+    out, err = process.communicate(timeout=580)
+    assert process.returncode == 0, err
+    assert str(folder / "dataset") in out
+    return folder

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import gc
+import math
 import threading
 import time
 from collections import OrderedDict, deque
@@ -32,7 +33,7 @@ class ModelServer:
     """Everything runs on the event loop of whoever calls, but the work itself."""
 
     def __init__(
-        self, open: Callable[[Any], ShardMaker], threads: int = 1, keep: int = 2, idle: float = 1800.0
+        self, open: Callable[[Any], ShardMaker], threads: int = 1, keep: int = 2, idle: float = math.inf
     ) -> None:
         """`open` reads what a request names, such as (recipe, folder); `threads` shards and as many batches of rows are
         made at a time."""
@@ -48,6 +49,7 @@ class ModelServer:
         self._free = threads
         self._waiting: OrderedDict[Hashable, deque[tuple[Wish, asyncio.Future[Answer]]]] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._watching = False
 
     async def make_shard(self, what: Hashable, number: int) -> Shard:
         maker = await self._maker(what)
@@ -79,7 +81,8 @@ class ModelServer:
         self._asked[what] = time.monotonic()
         if what not in self._makers:
             self._makers[what] = asyncio.ensure_future(_run(self._opening, lambda: _ready(self._open(what))))
-            self._spawn(self._forget_idle())
+            if self._idle < math.inf:
+                self._spawn(self._forget_idle())
         self._makers.move_to_end(what)
         try:
             maker = await asyncio.shield(self._makers[what])
@@ -97,11 +100,15 @@ class ModelServer:
         asyncio.get_running_loop().call_soon(_give_memory_back)
 
     async def _forget_idle(self) -> None:
+        if self._watching:
+            return
+        self._watching = True
         while self._makers:
             await asyncio.sleep(min(LOOK, self._idle / 4))
             for what, at in list(self._asked.items()):
                 if time.monotonic() - at > self._idle and (what not in self._makers or self._makers[what].done()):
                     self._drop(what)
+        self._watching = False
 
     async def _serve_soon(self) -> None:
         await asyncio.sleep(LINGER)

@@ -41,7 +41,7 @@ class RayOptions:
     threads: int = 1  # of the processor, for each replica: so many shards at a time
     gpus: float = 0.0  # for each replica; fractions share one
     address: str | None = None  # of a cluster; None: one of this machine alone, for this run
-    keep: int = 2  # models in a replica's memory
+    app: str | None = None  # the Serve application whose replicas there are; None: replicas of this run's own
 
 
 class RayEngine:
@@ -60,7 +60,10 @@ class RayEngine:
     def __enter__(self) -> RayEngine:
         connect(self.options)
         try:
-            self._start()
+            if self.options.app is None:
+                self._start()
+            else:
+                self._join(self.options.app)
         except BaseException:
             self.__exit__()
             raise
@@ -80,11 +83,18 @@ class RayEngine:
                 "/tmp/ray/session_latest/logs/serve"
             ) from None
 
+    def _join(self, app: str) -> None:
+        from ray import serve
+
+        self.handle = serve.get_deployment_handle(ModelServer.__name__, app_name=app)
+
     def __exit__(self, *_: object) -> None:
         import ray
         from ray import serve
 
-        if self.options.address is None:
+        if self.options.app is not None:
+            ray.shutdown()
+        elif self.options.address is None:
             serve.shutdown()
             ray.shutdown()
         else:
@@ -172,12 +182,16 @@ def _knock(address: str) -> None:
         raise UserError(f"--ray-address: {address!r} cannot be reached ({error}); is the cluster up?") from None
 
 
-def describe_replicas(open: Callable[[Any], ShardMaker], options: RayOptions, **more: Any) -> Any:
-    """The Serve application of `ModelServer` replicas; `more` are options of the deployment."""
+def describe_replicas(
+    open: Callable[[Any], ShardMaker], options: RayOptions, *, max_ongoing_requests: int, keep: int = 1,
+    idle: float = math.inf,
+) -> Any:  # fmt: skip
+    """The Serve application of `ModelServer` replicas that keep so many models in memory, for so many seconds."""
     from ray import serve
 
     deployment: Any = serve.deployment(ModelServer)
-    return deployment.options(**_describe(options), **more).bind(open, options.threads, options.keep)
+    described = deployment.options(**_describe(options), max_ongoing_requests=max_ongoing_requests)
+    return described.bind(open, options.threads, keep, idle)
 
 
 def _describe(options: RayOptions) -> dict[str, Any]:

@@ -89,8 +89,10 @@ def build_router(service: Service) -> APIRouter:
             rows = RowStream(service.rows, what, overrides, seed, body.count, writer.asks)
             stream = _write(service, entry, rows, writer, seed)
             first = await anext(stream)  # a refusal after it could not be told by a status any more
-        except BaseException:
+        except BaseException as error:
             room.close()
+            if isinstance(error, UserError):  # what only shows with the data, such as a class that is none
+                raise Problem(422, "Invalid request", str(error)) from None
             raise
         headers = {"X-Synthgen-Seed": str(seed), "X-Accel-Buffering": "no"}
         return StreamingResponse(_leaving(room, first, stream), media_type=writer.media, headers=headers)

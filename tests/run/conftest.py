@@ -9,20 +9,9 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import DIGITS, start, words
+from tiny import DIGITS, words
 
 from synthgen import harvest
-
-
-@pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a finished run that nothing disturbed; copy it before you change it."""
-    folder = tmp_path_factory.mktemp("undisturbed") / "digits"
-    process = start(words(*DIGITS, folder))
-    out, err = process.communicate(timeout=580)
-    assert process.returncode == 0, err
-    assert str(folder / "dataset") in out
-    return folder
 
 
 @pytest.fixture
