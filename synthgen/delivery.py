@@ -63,7 +63,7 @@ def deliver(
     shutil.rmtree(folder, ignore_errors=True)
     features = harvest.maker.features()
     files = _write_rows(folder, recipe, harvest)
-    facts = Facts(recipe.name, SPLIT, recipe.seed, recipe.export.license or data.origin.license)
+    facts = Facts(recipe.name, SPLIT, harvest.maker.seed, recipe.export.license or data.origin.license)
     shown: dict[str, list[Image.Image]] = {
         name: task.formats[name](folder, _exported(files), data, recipe.conditions, facts)
         for name in recipe.export.formats

@@ -170,9 +170,12 @@ def open_workshop(recipe: Recipe, place: RunFolder, progress: Progress) -> Works
         recipe.gates,
         checks,
     )
-    sampler = Sampler(net, codec, recipe.sample, recipe.seed)
+    seed = recipe.seed if recipe.sample.seed is None else recipe.sample.seed
+    sampler = Sampler(net, codec, recipe.sample, seed)
     digests = (recipe.sha256, history["model_sha256"])
-    maker = Maker(task, data, labels, sampler, judge, gates, recipe.seed, *digests, recipe.sample.shard_size)
+    maker = Maker(
+        task, data, labels.with_seed(seed), sampler, judge, gates, seed, *digests, recipe.sample.shard_size
+    )  # fmt: skip
     return Workshop(task, data, maker, history, descriptors)
 
 

@@ -186,7 +186,10 @@ class LabelGenerator(Protocol):
     """Says what to draw: the condition columns of candidate rows."""
 
     def draw(self, indices: np.ndarray) -> Columns:
-        """Condition columns of candidates `indices`. Row i depends on the recipe's seed and on i alone."""
+        """Condition columns of candidates `indices`. Row i depends on the seed and on i alone."""
+
+    def with_seed(self, seed: int) -> LabelGenerator:
+        """The same generator with another seed of its rows; what is fitted or trained stays as it is."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ with similar shares of the classes. Knows no images.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -40,6 +40,9 @@ class MasksWithAppearance:
         near = cKDTree(flat).query(flat, k=np.arange(1, min(NEIGHBOURS + 1, len(flat)) + 1))[1]
         neighbours = near[:, 1:] if near.shape[1] > 1 else near
         return MasksWithAppearance(masks, whole, neighbours, measure_shares(real, appearance.shape[1] - 2), seed)
+
+    def with_seed(self, seed: int) -> MasksWithAppearance:
+        return replace(self, masks=self.masks.with_seed(seed), seed=seed)
 
     def draw(self, indices: np.ndarray) -> Columns:
         columns = dict(self.masks.draw(indices))

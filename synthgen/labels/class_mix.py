@@ -34,6 +34,9 @@ class ClassMix:
         self._ends = ends / ends[-1]
         self._offset = row_generator(seed, 0, "class mix").integers(2**64, dtype=np.uint64)
 
+    def with_seed(self, seed: int) -> ClassMix:
+        return ClassMix(self.shares, seed)
+
     def draw(self, indices: np.ndarray) -> Columns:
         """{"label": int64 (N,)}. u_i = frac(u_0 + i/φ) (Weyl's sequence; Cranley & Patterson 1976 for u_0), then the
         inverse of the distribution function."""

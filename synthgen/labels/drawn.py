@@ -31,7 +31,7 @@ class DrawnMasks:
     """A LabelGenerator of the column `mask`."""
 
     def __init__(self, net: SmallUNet, codes: MaskCodes, options: MaskDiffusionOptions, seed: int) -> None:
-        self._net, self._codes, self._seed = net.eval(), codes, seed
+        self._net, self._codes, self._options, self._seed = net.eval(), codes, options, seed
         self._sigmas = schedule(options.sample_steps)
 
     @staticmethod
@@ -47,6 +47,10 @@ class DrawnMasks:
         if folder is not None:
             _write(folder, key, net, codes)
         return DrawnMasks(net, codes, options.diffusion, seed)
+
+    def with_seed(self, seed: int) -> DrawnMasks:
+        """Other masks of the same net: the seed that it was trained with is not that of the rows."""
+        return DrawnMasks(self._net, self._codes, self._options, seed)
 
     @torch.inference_mode()
     def draw(self, indices: np.ndarray) -> Columns:

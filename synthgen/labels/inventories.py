@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +49,9 @@ class Inventories:
     examples: tuple[Examples | None, ...]  # by class; None for a class that is never drawn
     options: ShapeConditionOptions
     seed: int
+
+    def with_seed(self, seed: int) -> Inventories:
+        return replace(self, mix=self.mix.with_seed(seed), seed=seed)
 
     def draw(self, indices: np.ndarray) -> Columns:
         """label int64 (N,), piece and part uint8 (N, P) ascending, boxes float32 (N, pieces, 2, 3) in the object's own

@@ -11,7 +11,7 @@ all real rows keep an order, as the years of an interval do, so does a new pair.
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +55,9 @@ class Pairs:
     donors: dict[Kind, list[Value]]  # distinct, numbers in order
     orders: dict[Form, list[tuple[int, int]]]  # slots of which the first is never larger than the second
     given: list[tuple[str, int]]  # texts and their class, where one side is given
+
+    def with_seed(self, seed: int) -> Pairs:
+        return replace(self, mix=self.mix.with_seed(seed), seed=seed)
 
     def draw(self, indices: np.ndarray) -> Columns:
         """Every column has N rows: label, lead int64; source, target, like, values objects; keep float; dice int64."""

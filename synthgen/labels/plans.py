@@ -10,7 +10,7 @@ slots from other dialogues. Knows plans, not words.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from .plan_options import PlanConditionOptions
 
 TRIES = 5_000  # plans that are drawn for one that has the class and the turns that are asked for
 SURVEYED = 2_000  # plans that are drawn to see what there is
+SURVEY = 0  # their seed: what there is does not depend on the rows' seed
 DISTINCT = 8  # tries for values that differ from one another
 
 Slots = tuple[tuple[str, str], ...]
@@ -54,6 +55,9 @@ class Plans:
     tones: Mapping[int, tuple[tuple[str, ...], np.ndarray]]  # by class: tones and their shares
     donors: Mapping[str, tuple[str, ...]]  # values by name of slot
     draw_plan: DrawPlan | None
+
+    def with_seed(self, seed: int) -> Plans:
+        return replace(self, mix=self.mix.with_seed(seed), seed=seed)
 
     def draw(self, indices: np.ndarray) -> Columns:
         """Every column has N rows: label int64; tone str; roles, intents, slots, contents tuples of a turn each."""
@@ -106,7 +110,7 @@ def build_plans(data: Data, options: PlanConditionOptions, seed: int, draw_plan:
         columns = (*(data.train[name] for name in _COLUMNS), data.train["label"].tolist())
         every = [Plan(*row) for row in zip(*columns, strict=True)]
     else:
-        draw = row_generator(seed, 0, "plans")
+        draw = row_generator(SURVEY, 0, "plans")
         every = [draw_plan(draw, None) for _ in range(SURVEYED)]
     _check_tones(options, sorted({plan.tone for plan in every}))
     plans: dict[tuple[int, str], list[Plan]] = {}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +65,9 @@ class Schedule:
     length: int
     given: Columns | None  # training rows to take histories from
     unknown: tuple[int, int]  # steps of a given row that are to be drawn
+
+    def with_seed(self, seed: int) -> Schedule:
+        return replace(self, mix=self.mix.with_seed(seed), seed=seed)
 
     def draw(self, indices: np.ndarray) -> Columns:
         """label int64 (N,), events uint8 (N, T), severity float32 (N, T), and known float32 (N, T, C) with nan."""

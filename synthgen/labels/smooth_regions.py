@@ -6,7 +6,7 @@ masks.draw(np.arange(256))        # {"mask": uint8 (256, 64, 64)}
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import ndtri
@@ -45,6 +45,9 @@ class SmoothRegions:
         tries = [SmoothRegions(shares, kinds.astype(masks.dtype), knots, (height, width), seed) for knots in KNOTS]
         real = _outline(masks)
         return min(tries, key=lambda each: abs(_outline(each.draw(np.arange(CHUNK))["mask"]) - real))
+
+    def with_seed(self, seed: int) -> SmoothRegions:
+        return replace(self, seed=seed)
 
     def draw(self, indices: np.ndarray) -> Columns:
         """{"mask": (N, H, W) class ids}, of the real masks' type."""

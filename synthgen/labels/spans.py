@@ -13,7 +13,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -87,6 +87,9 @@ class Spans:
     names: KnownNames
     found: list[list[Span]]  # by class; of the unanswerable class none
     none: int  # the class of questions without an answer, or -1
+
+    def with_seed(self, seed: int) -> Spans:
+        return replace(self, mix=self.mix.with_seed(seed), seed=seed)
 
     def draw(self, indices: np.ndarray) -> Columns:
         """label int64, start int64 (N,); objects: title, context, answer, about, and question, which is None."""

@@ -47,6 +47,9 @@ class WarpedMasks:
         self._size = bank.regions.shape[1:]
         self._symmetries = symmetries(options, self._size[0] == self._size[1])
 
+    def with_seed(self, seed: int) -> WarpedMasks:
+        return WarpedMasks(self._bank, self._options, seed)
+
     def draw(self, indices: np.ndarray) -> Columns:
         """{"mask": (N, H, W) class ids, of the real masks' type; "like": int64 (N,), rows of the first real masks}."""
         out = np.empty((len(indices), *self._size), self._bank.value.dtype)

@@ -27,3 +27,6 @@ class SampleOptions(Options):
     """Candidates in a shard, the unit of work and of resuming."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """auto: bf16 where the hardware has it."""
+    seed: int | None = Field(None, ge=0, le=2**63 - 1)
+    """Of what is drawn and of the noise: other rows of the same model. null: the recipe's seed, which also splits the
+    source and trains."""

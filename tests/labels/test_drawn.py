@@ -67,6 +67,16 @@ def test_a_second_call_reads_the_folder_instead_of_training(trained, monkeypatch
         DrawnMasks.fit(halves(), 3, options, 1, folder)
 
 
+def test_another_seed_of_the_rows_keeps_the_net(trained, monkeypatch):
+    folder, options, first = trained
+    monkeypatch.setattr("synthgen.labels.drawn._train", None)
+    other = first.with_seed(7)
+    masks = other.draw(np.arange(5))["mask"]
+    assert (masks != first.draw(np.arange(5))["mask"]).any()
+    again = DrawnMasks.fit(halves(), 3, options, 0, folder).with_seed(7)
+    np.testing.assert_array_equal(masks, again.draw(np.arange(5))["mask"])
+
+
 def test_a_damaged_folder_is_made_again_with_the_same_bytes(tmp_path):
     folder, options = tmp_path / "masks", BRIEF
     DrawnMasks.fit(halves(), 3, options, 0, folder)

@@ -47,6 +47,20 @@ def test_a_row_depends_on_seed_and_index_alone(kind):
     assert generator.draw(np.zeros(0, np.int64))["mask"].shape == (0, 48, 48)
 
 
+def test_another_seed_draws_as_a_generator_of_that_seed():
+    generator = build(discs(40), masks="recombine")
+    other = build(discs(40), masks="recombine", seed=1).draw(np.arange(20))["mask"]
+    np.testing.assert_array_equal(generator.with_seed(1).draw(np.arange(20))["mask"], other)
+    assert (generator.draw(np.arange(20))["mask"] != other).any()
+
+
+def test_another_seed_keeps_the_grid_that_regions_were_fitted_with():
+    generator = build(discs(40), masks="regions")
+    other = generator.with_seed(1)
+    assert other.knots == generator.knots
+    assert (other.draw(np.arange(20))["mask"] != generator.draw(np.arange(20))["mask"]).any()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_masks_vary_and_keep_the_real_class_shares(kind):
     real = discs(200)

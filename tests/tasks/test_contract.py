@@ -105,6 +105,17 @@ def test_what_to_draw_depends_on_the_number_of_the_row_alone(case):
     assert not same(drawn, case.labels.draw(np.arange(60, 72)))
 
 
+def test_another_seed_draws_what_a_generator_of_that_seed_draws(case):
+    """By default no task's generator is trained, so that nothing but the rows' seed tells two of them apart."""
+    numbers = np.arange(12)
+    built = case.task.labels(case.data, case.task.condition_options(), 7, None).draw(numbers)
+    before = case.labels.draw(numbers)
+    assert same(case.labels.with_seed(7).draw(numbers), built)
+    assert same(case.labels.with_seed(7).with_seed(0).draw(numbers), before)
+    assert not same(case.labels.with_seed(8).draw(numbers), built) and not same(built, before)
+    assert same(case.labels.draw(numbers), before), "the generator itself was changed"
+
+
 def test_the_net_is_told_the_same_of_real_and_of_drawn_rows(case):
     real = case.codec.condition(take_rows(case.data.train, slice(0, 4)))
     drawn = case.codec.condition(case.labels.draw(np.arange(4)))
