@@ -44,6 +44,7 @@ from .storage import is_sound
 from .task import Task
 from .types import Check, Codec, Columns, Data, Judge
 
+PATIENCE = 86_400.0  # seconds that a run waits for another one that trains its model
 MIX_ROWS = 2000  # drawn conditions that tell the share of each class that is asked for
 
 
@@ -95,6 +96,29 @@ def run(
         findings["seconds"] = {"evaluate": time.perf_counter() - began}
         report = deliver(recipe, place, shop.task, shop.data, shop.history, harvest, findings, progress)
         return RunResult(folder, report)
+
+
+def prepare(recipe: Recipe, folder: Path, progress: Progress | None = None, patience: float = PATIENCE) -> None:
+    """Train the model, the judge and the label generator of a recipe in `folder`, where they are not there yet.
+
+    Waits up to `patience` seconds for another process that is at work in the folder, such as one that trains that
+    very model. Raises UserError.
+    """
+    place = RunFolder(folder, recipe, fresh=False, patience=patience)
+    if place.is_equipped():
+        return
+    with place:
+        place.log("start")
+        open_workshop(recipe, place, progress or Silent())
+
+
+def inherit(recipe: Recipe, folder: Path, origin: Path, patience: float = PATIENCE) -> None:
+    """Make `folder` that of a run with the model, judge and labels of the run in `origin`; `run` trains none then.
+
+    The two recipes may differ in what these do not depend on: count, sample, conditions, gates, evaluate, export.
+    """
+    with RunFolder(folder, recipe, fresh=False, patience=patience) as place:
+        place.inherit(origin)
 
 
 @contextmanager

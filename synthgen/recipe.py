@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -115,6 +116,14 @@ def load(reference: str, overrides: list[str] | None = None) -> Recipe:
     if changed:
         _forget_builtin(document, changed)
     return _check(document, label, changed)
+
+
+def change(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
+    """The recipe with other values, as JSON has them, of dotted fields: {"sample.steps": 8}. Raises UserError."""
+    document = recipe.resolved()
+    for field, value in values.items():
+        _put(document, tuple(field.split(".")), value)
+    return _check(document, "", [])
 
 
 def locate(reference: str) -> Path:
@@ -226,13 +235,17 @@ def _override(document: dict[str, Any], text: str) -> tuple[str, ...]:
         parsed = strict_yaml.read(value)
     except strict_yaml.Refusal as refusal:
         raise UserError(f"--set {shorten(path)}: {show(value)} cannot be read ({refusal}); put it in quotes") from None
+    _put(document, keys, parsed)
+    return keys
+
+
+def _put(document: dict[str, Any], keys: tuple[str, ...], value: Any) -> None:
     here = document
     for key in keys[:-1]:
         if not isinstance(here.get(key), dict):
             here[key] = {}
         here = here[key]
-    here[keys[-1]] = parsed
-    return keys
+    here[keys[-1]] = value
 
 
 def _forget_builtin(document: dict[str, Any], changed: list[tuple[str, ...]]) -> None:
@@ -271,11 +284,15 @@ def _check_words(recipe: Recipe, changed: list[tuple[str, ...]], label: str) -> 
         for wanted in given:
             if wanted not in known:
                 fix = f"it has: {', '.join(known)}" if known else "leave it out"
-                raise UserError(f"{place}: {field}: the rows of {recipe.task} {what} {wanted!r}; {fix}")
+                raise UserError(f"{_headed(place)}{field}: the rows of {recipe.task} {what} {wanted!r}; {fix}")
 
 
 def _tell(mistakes: list[Mistake], label: str, changed: list[tuple[str, ...]]) -> str:
     first = mistakes[0]
     overridden = any(first.path[: len(keys)] == keys or keys[: len(first.path)] == first.path for keys in changed)
     more = f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""
-    return f"{'--set' if overridden else label}: {first.text}{more}"
+    return f"{_headed('--set' if overridden else label)}{first.text}{more}"
+
+
+def _headed(place: str) -> str:
+    return f"{place}: " if place else ""

@@ -15,23 +15,26 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from .errors import UserError
 from .recipe import Recipe, difference
-from .storage import digest, digest_folder, is_same, remove_leftovers, write_whole
+from .storage import digest, digest_folder, is_same, is_sound, link_whole, remove_leftovers, write_whole
 
 # What a run writes and `--fresh` may delete, in this order: what was made from something goes before it, so that a
 # deletion that is cut short leaves nothing whose making is unknown. The recipe goes last.
 OWN = ("preview.png", "preview.txt", "preview.parquet", "report.html", "dataset", "state", "judges", "labels", "model")
 LAST = ("training", "source.txt", "recipe.json")  # of state/
+INHERITED = ("state/source.txt", "state/looks", "judges", "labels", "state/makers.json", "model")  # the model last
+PAUSE = 0.1  # seconds between two looks whether another process still holds the folder
 
 
 class RunFolder:
     """`runs/<name>`: dataset/ model/ judges/ labels/ state/ report.html. One process at a time holds it."""
 
-    def __init__(self, path: Path, recipe: Recipe, fresh: bool) -> None:
-        self.path, self.recipe, self.fresh = path, recipe, fresh
+    def __init__(self, path: Path, recipe: Recipe, fresh: bool, patience: float = 0) -> None:
+        """`patience`: seconds to wait for another process that holds the folder."""
+        self.path, self.recipe, self.fresh, self.patience = path, recipe, fresh, patience
         self.state, self.shards = path / "state", path / "state" / "shards"
         self.model, self.judges, self.labels, self.dataset = (
             path / n for n in ("model", "judges", "labels", "dataset")
@@ -40,17 +43,7 @@ class RunFolder:
     def __enter__(self) -> RunFolder:
         self._refuse_foreign_folder()
         self._missing = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
-        try:
-            self.state.mkdir(parents=True, exist_ok=True)
-        except FileNotFoundError:  # of folders that are no real ones, such as those of /proc
-            raise UserError(f"--out: {str(self.path)!r} cannot be made there; choose another folder") from None
-        self._lock = (self.state / "lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(
-                f"--out: another process is working in {str(self.path)!r}; wait for it or use another --out"
-            ) from None
+        self._lock = self._hold()
         try:
             if self.fresh:
                 self._clear()
@@ -60,6 +53,26 @@ class RunFolder:
             self._lock.close()
             raise
         return self
+
+    def _hold(self) -> TextIO:
+        """The folder's lock, once nobody else has it."""
+        until = time.monotonic() + self.patience
+        while True:
+            try:
+                self.state.mkdir(parents=True, exist_ok=True)
+            except FileNotFoundError:  # of folders that are no real ones, such as those of /proc
+                raise UserError(f"--out: {str(self.path)!r} cannot be made there; choose another folder") from None
+            lock = (self.state / "lock").open("w")
+            while not _try_lock(lock):
+                if time.monotonic() >= until:
+                    lock.close()
+                    raise UserError(
+                        f"--out: another process is working in {str(self.path)!r}; wait for it or use another --out"
+                    )
+                time.sleep(PAUSE)
+            if _is_same_file(lock, self.state / "lock"):
+                return lock
+            lock.close()  # of a folder that was taken away meanwhile
 
     def __exit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
         if kind is not None and issubclass(kind, UserError) and not self._has_work():
@@ -163,6 +176,32 @@ class RunFolder:
         if known != mark:
             write_whole(self.state / "makers.json", json.dumps(mark, indent=1))
 
+    def is_equipped(self) -> bool:
+        """Whether model, judge and labels of this recipe are there as they were written. Needs no lock."""
+        try:
+            asked = json.loads((self.state / "recipe.json").read_text())
+        except (OSError, ValueError):
+            return False
+        known = self._known_makers()
+        return (
+            not difference(asked, self.recipe.resolved())
+            and bool(known)
+            and is_sound(self.model)
+            and all(known[name] == digest_folder(self.path / name) for name in ("judges", "labels"))
+        )
+
+    def inherit(self, origin: Path) -> None:
+        """Take over source digest, model, judge and labels of the run in `origin`, unless there is a model already.
+
+        Files are shared by hard links where the disk allows it: nothing ever changes one in place.
+        """
+        if is_sound(self.model):
+            return
+        for name in INHERITED:
+            if (origin / name).exists():
+                link_whole(origin / name, self.path / name)
+        self.log("inherited", origin=str(origin))
+
     def is_finished(self) -> bool:
         """Whether the dataset is there as it was written."""
         try:
@@ -227,6 +266,21 @@ class RunFolder:
     def shard_seconds(self, number: int) -> dict[str, float]:
         seconds: dict[str, float] = json.loads(self.shard_path(number).with_suffix(".json").read_text())["seconds"]
         return seconds
+
+
+def _try_lock(lock: TextIO) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _is_same_file(file: TextIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _is_ours(name: str) -> bool:

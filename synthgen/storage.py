@@ -84,6 +84,29 @@ def replace_folder(temporary: Path, path: Path) -> None:
     _sync_folder(path.parent)
 
 
+def link_whole(source: Path, target: Path) -> None:
+    """The same file, or a folder of the same files, under another name: hard links, or copies on another disk."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        if source.is_dir():
+            shutil.copytree(source, temporary, dirs_exist_ok=True, copy_function=_link)
+            replace_folder(temporary, target)
+        else:
+            _link(source, temporary / target.name)
+            os.replace(temporary / target.name, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _link(source: str | Path, target: str | Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another disk, or one without links
+        shutil.copy2(source, target)
+
+
 def is_sound(folder: Path) -> bool:
     """Whether a sealed folder is there with every file as it was written."""
     try:
