@@ -1,0 +1,1 @@
+"""The steps that make and change the job store's tables, for alembic."""
