@@ -161,6 +161,17 @@ def difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> li
     return lines
 
 
+def with_defaults(old: Any, new: Mapping[str, Any]) -> Any:
+    """A resolved recipe of an earlier version with the defaults of fields that came since, as `new`'s task has them.
+
+    What this version cannot read stays as it is.
+    """
+    try:
+        return recipe_class(new["task"]).model_validate(old).resolved()
+    except ValidationError:
+        return old
+
+
 def schema() -> dict[str, Any]:
     """One JSON Schema (2020-12) for the recipes of every task whose extra is installed."""
     classes = {name: recipe_class(name) for name in task.names() if task.is_installed(name)}

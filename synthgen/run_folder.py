@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from .errors import UserError
-from .recipe import Recipe, difference
+from .recipe import Recipe, difference, with_defaults
 from .storage import digest, digest_folder, is_same, is_sound, link_whole, remove_leftovers, write_whole
 
 # What a run writes and `--fresh` may delete, in this order: what was made from something goes before it, so that a
@@ -139,7 +139,7 @@ class RunFolder:
             write_whole(path, json.dumps(mine, indent=1))
             return
         try:
-            changed = difference(json.loads(path.read_text()), mine)
+            changed = difference(with_defaults(json.loads(path.read_text()), mine), mine)
         except ValueError:
             raise UserError(f"--out: {str(path)!r} is damaged; use --fresh to start over") from None
         if changed and not self._has_work():

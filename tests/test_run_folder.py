@@ -218,3 +218,18 @@ def test_the_clock_adds_up_processes_and_forgives_a_line_cut_short(place):
     lines = [json.dumps({"process": p, "time": t, "event": e}) for p, t, e in entries]
     (place.state / "log.jsonl").write_text("\n".join([*lines[:2], '{"time": 17, "proc', *lines[2:], ""]))
     assert place.seconds_so_far() == 7
+
+
+def test_a_run_of_an_earlier_version_goes_on(tmp_path):
+    """Fields that came since have their defaults in it; one that was set differently is another recipe."""
+    recipe = load("classification")
+    with RunFolder(tmp_path / "run", recipe, fresh=False) as place:
+        (place.model / "x").mkdir(parents=True)
+    written = tmp_path / "run" / "state" / "recipe.json"
+    earlier = json.loads(written.read_text())
+    del earlier["serve"], earlier["sample"]["seed"]
+    written.write_text(json.dumps(earlier))
+    with RunFolder(tmp_path / "run", recipe, fresh=False):
+        pass
+    with pytest.raises(UserError, match="serve.most_rows: 1024 -> 5"):
+        RunFolder(tmp_path / "run", load("classification", ["serve.most_rows=5"]), fresh=False).__enter__()

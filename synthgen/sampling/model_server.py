@@ -80,7 +80,7 @@ class ModelServer:
     async def _maker(self, what: Hashable) -> Any:
         self._asked[what] = time.monotonic()
         if what not in self._makers:
-            self._makers[what] = asyncio.ensure_future(_run(self._opening, lambda: _ready(self._open(what))))
+            self._makers[what] = asyncio.ensure_future(_run(self._opening, lambda: self._open(what)))
             if self._idle < math.inf:
                 self._spawn(self._forget_idle())
         self._makers.move_to_end(what)
@@ -120,7 +120,8 @@ class ModelServer:
     async def _serve(self, key: Hashable) -> None:
         try:
             maker: RowMaker = await self._maker(_first(key))
-            batch = self._take(key, maker.lanes)
+            lanes = await _run(self._opening, lambda: maker.lanes)  # the first time, it looks which batches agree
+            batch = self._take(key, lanes)
             if batch:
                 await self._answer(maker, batch)
         except Exception as error:
@@ -171,12 +172,6 @@ class ModelServer:
 def _first(key: Any) -> Hashable:
     what: Hashable = key[0]
     return what
-
-
-def _ready(maker: Any) -> Any:
-    """The maker, its first look at what may share a batch done; makers of shards alone have none."""
-    getattr(maker, "lanes", None)
-    return maker
 
 
 async def _run(pool: ThreadPoolExecutor, work: Callable[[], Made]) -> Made:

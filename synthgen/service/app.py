@@ -12,12 +12,13 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from pydantic import BaseModel
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from .. import __version__
 from ..requests import describe as describe_changes
-from . import generate, problems
+from . import generate, job_routes, problems
 from .auth import Known
 from .catalog import Entry
 from .envelope import Envelope
@@ -85,6 +86,8 @@ def build_app(service: Service) -> FastAPI:
     _add_health(app, service)
     _add_recipes(app, service)
     app.include_router(generate.build_router(service))
+    if service.jobs is not None:
+        app.include_router(job_routes.build_router(service))
     hosts = () if service.keys.digests else LOOPBACK
     app.add_middleware(Envelope, body_bytes=service.options.body_bytes, metrics=service.metrics, hosts=hosts)
     problems.add_schema(app)
@@ -104,12 +107,19 @@ def _add_health(app: FastAPI, service: Service) -> None:
         cold = [name for name in wanted if name not in service.warm]
         if cold:
             raise Problem(503, "Not ready", f"{cold[0]} is not warm yet; ask again", {"Retry-After": "2"})
+        try:
+            if service.jobs is not None:
+                await run_in_threadpool(service.jobs.count)
+        except SQLAlchemyError:
+            raise Problem(503, "Not ready", "the database does not answer; ask again", {"Retry-After": "2"}) from None
         return Ready(status="ready", warm=sorted(service.warm))
 
     @app.get("/metrics", tags=["service"], response_class=Response)
     async def metrics(request: Request) -> Response:
         """Prometheus' text format."""
         service.metrics.queue_length.set(service.admission.inside)
+        if service.jobs is not None:
+            service.metrics.set_jobs(await run_in_threadpool(service.jobs.count))
         return Response(service.metrics.render(), media_type=CONTENT_TYPE)
 
 

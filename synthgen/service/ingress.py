@@ -11,9 +11,11 @@ import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import ray
 from fastapi import FastAPI
 from pydantic import ValidationError
 from ray import serve
@@ -24,11 +26,14 @@ from ..errors import UserError
 from ..mistakes import explain
 from ..pipeline import choose_replicas, open_maker
 from ..sampling.engine import Answer, Wish
-from ..sampling.serve import describe_replicas
+from ..sampling.serve import RayOptions, describe_replicas
 from . import logs
 from .app import build_app
 from .auth import Keys
 from .catalog import Catalog
+from .jobs.options import JobOptions
+from .jobs.store import JobStore
+from .jobs.supervisor import Supervisor
 from .options import ServeOptions
 from .problems import Problem
 from .service import Service
@@ -70,15 +75,44 @@ async def _insist(ask: Callable[[], Awaitable[Made]]) -> Made:
 class Ingress:
     """One FastAPI app; Serve passes HTTP requests on to it."""
 
-    def __init__(self, options: dict[str, Any], rows: Any) -> None:
+    def __init__(self, options: dict[str, Any], rows: Any, jobs: Any) -> None:
         wanted = read_options(options)
         logs.install(sys.stderr)
-        self.service = Service(
-            Catalog.open(wanted.recipes), ReplicaRows(rows), wanted, Keys.read(wanted.keys_file, os.environ)
-        )
+        keys = Keys.read(wanted.keys_file, os.environ)
+        self.service = Service(Catalog.open(wanted.recipes), ReplicaRows(rows), wanted, keys, open_store(wanted))
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         return build_app(self.service)
+
+
+class Jobs:
+    """Runs the jobs of the store, their shards on the same replicas."""
+
+    def __init__(self, options: dict[str, Any], replicas: RayOptions) -> None:
+        wanted = read_options(options)
+        logs.install(sys.stderr)
+        address = ray.get_runtime_context().gcs_address
+        shared = replace(replicas, address=address, app=APP)
+        slots = JobOptions(job_slots=wanted.job_slots)
+        catalog = Catalog.open(wanted.recipes)
+        self.supervisor = Supervisor(open_store(wanted), catalog, Path(wanted.state), slots, shared)
+        self.supervisor.start()
+
+    def check_health(self) -> None:
+        """Serve asks now and then, and starts another one where this fails."""
+        if not self.supervisor.is_alive():
+            raise RuntimeError("the jobs' supervisor has ended")
+
+    def __del__(self) -> None:
+        if hasattr(self, "supervisor"):
+            self.supervisor.stop()
+
+
+def open_store(options: ServeOptions) -> JobStore:
+    """The database of jobs, its tables up to date."""
+    Path(options.state).mkdir(parents=True, exist_ok=True)
+    url = options.database or os.environ.get(DATABASE) or f"sqlite:///{Path(options.state) / 'jobs.db'}"
+    return JobStore(url)
 
 
 def build(args: dict[str, Any]) -> Any:
@@ -90,19 +124,20 @@ def build(args: dict[str, Any]) -> Any:
             "keys_file: there are no keys, and the service may be reached by others; name a file of keys, set "
             "SYNTHGEN_KEYS, or set anonymous: true where nobody else reaches it"
         )
-    Catalog.open(options.recipes)  # its mistakes are told here and not in a replica's log
+    Catalog.open(options.recipes)  # mistakes are told here and not in a replica's log
+    open_store(options).close()
     chosen = choose_replicas(options.replicas, options.threads_per_replica, options.gpus_per_replica, None)
     rows = describe_replicas(
         open_maker, chosen, keep=options.models_per_replica, idle=options.idle_seconds, max_ongoing_requests=MANY
     )
     environment = {name: os.environ[name] for name in ("SYNTHGEN_KEYS", DATABASE) if name in os.environ}
+    own = {"num_cpus": 0, "runtime_env": {"env_vars": environment}}
+    words = options.model_dump(mode="json")
+    supervision: Any = serve.deployment(Jobs)
+    jobs = supervision.options(ray_actor_options=own, graceful_shutdown_timeout_s=40).bind(words, chosen)
     ingress: Any = serve.deployment(serve.ingress()(Ingress))
-    return ingress.options(
-        name="Ingress",
-        max_ongoing_requests=MANY,
-        ray_actor_options={"num_cpus": 0, "runtime_env": {"env_vars": environment}},
-        graceful_shutdown_timeout_s=20,
-    ).bind(options.model_dump(mode="json"), rows)
+    described = ingress.options(name="Ingress", max_ongoing_requests=MANY, ray_actor_options=own)
+    return described.bind(words, rows, jobs)
 
 
 def read_options(args: dict[str, Any]) -> ServeOptions:

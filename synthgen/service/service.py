@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..errors import UserError
 from ..pipeline import name_run
@@ -14,6 +13,7 @@ from ..storage import DIGESTS
 from .admission import Admission
 from .auth import Keys
 from .catalog import Catalog, Entry
+from .jobs.store import JobStore
 from .logs import NAME
 from .metrics import Metrics
 from .options import ServeOptions
@@ -32,7 +32,7 @@ class Service:
     rows: RowSource
     options: ServeOptions
     keys: Keys
-    jobs: Any = None  # JobStore; None: no jobs here
+    jobs: JobStore | None = None  # None: no jobs here
     metrics: Metrics = field(default_factory=Metrics)
     warm: set[str] = field(default_factory=set)  # recipes of which a row was made
     _looked: dict[str, tuple[int, bool]] = field(default_factory=dict)

@@ -32,6 +32,7 @@ class Assignment:
     overrides: Mapping[str, Any]
     supervisor: int  # its process
     threads: int
+    replicas: dict[str, Any] | None = None  # RayOptions of those that make its shards; None: threads of its own
 
     def line(self) -> str:
         return json.dumps(asdict(self)) + "\n"

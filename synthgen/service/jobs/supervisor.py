@@ -19,10 +19,11 @@ import sys
 import threading
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ...hardware import cores
+from ...sampling.serve import RayOptions
 from ..catalog import Catalog
 from .assignment import Assignment, job_folder
 from .job import Job
@@ -49,7 +50,12 @@ class Work:
 class Supervisor:
     """A thread that looks after the jobs. `start` and `stop` once each, or use it as a context."""
 
-    def __init__(self, store: JobStore, catalog: Catalog, root: Path, options: JobOptions | None = None) -> None:
+    def __init__(
+        self, store: JobStore, catalog: Catalog, root: Path, options: JobOptions | None = None,
+        replicas: RayOptions | None = None,
+    ) -> None:  # fmt: skip
+        """`replicas`: those that make the jobs' shards; without, each job makes its own in threads."""
+        self.replicas = replicas
         self.store, self.catalog, self.root, self.options = store, catalog, root.absolute(), options or JobOptions()
         self.name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._works: dict[str, Work] = {}
@@ -129,6 +135,7 @@ class Supervisor:
         assignment = Assignment(
             job.id, self.name, entry.recipe.resolved(), str(job_folder(self.root, job.id)),
             str(entry.folder.absolute()), job.count, job.seed, job.overrides, os.getpid(), len(share),
+            None if self.replicas is None else asdict(self.replicas),
         )  # fmt: skip
         try:
             process = self._spawn(job.id, assignment, share)

@@ -73,6 +73,7 @@ def _work(assignment: Assignment, store: JobStore) -> int:
         rows = _run(assignment, store)
         outcome, message = "done", ""
     except UserError as error:
+        print(error, file=sys.stderr)
         rows, outcome, message = None, "failed", _hide(str(error), assignment)
     except Exception:
         traceback.print_exc()
@@ -83,6 +84,7 @@ def _work(assignment: Assignment, store: JobStore) -> int:
 def _run(assignment: Assignment, store: JobStore) -> int:
     """The number of accepted rows."""
     from ... import pipeline
+    from ...sampling.serve import RayOptions
     from .standing import Reporter
 
     origin, folder = Path(assignment.origin), Path(assignment.folder)
@@ -92,7 +94,8 @@ def _run(assignment: Assignment, store: JobStore) -> int:
         progress.stage("prepare")
         pipeline.prepare(original, origin, progress)
         pipeline.inherit(recipe, folder, origin, HELD_SECONDS)
-        result = pipeline.run(recipe, folder, replicas=assignment.threads, progress=progress)
+        ray = None if assignment.replicas is None else RayOptions(**assignment.replicas)
+        result = pipeline.run(recipe, folder, replicas=assignment.threads, ray=ray, progress=progress)
     return int(result.report["rows"]["accepted"])
 
 
