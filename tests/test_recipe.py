@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from synthgen import strict_yaml, task
 from synthgen.errors import UserError
 from synthgen.options import Options
-from synthgen.recipe import Recipe, difference, load, locate, recipe_class, schema
+from synthgen.recipe import Recipe, change, difference, load, locate, recipe_class, schema
 from synthgen.shelf import opening, shipped
 
 ROOT = Path(__file__).parent.parent
@@ -266,3 +266,19 @@ def test_guidance_needs_a_net_that_learned_without_its_condition():
     with pytest.raises(UserError, match=r"sample\.guidance: 2 needs .* set train\.drop to 0\.1"):
         load("segmentation", ["sample.guidance=2"])
     assert load("segmentation", ["sample.guidance=2", "train.drop=0.1"]).sample.guidance == 2
+
+
+def test_fields_of_a_checked_recipe_are_changed_by_name():
+    recipe = load("classification", ["gates.quota=off"])
+    assert change(recipe, {}) == recipe
+    changed = change(recipe, {"count": 7, "conditions.balance": {"1": 0.5}, "sample.seed": None, "sample.steps": 3})
+    assert (changed.count, changed.sample.steps, changed.gates) == (7, 3, recipe.gates) and recipe.sample.steps != 3
+    assert changed.resolved()["conditions"]["balance"] == {"1": 0.5}
+    for values, told in (
+        ({"count": "7"}, "count: "), ({"sample.stepz": 1}, "sample.stepz: unknown field; did you mean 'steps'?"),
+        ({"sample": 3}, "sample: "), ({"conditions.balance.x.y": 1}, "conditions.balance"), ({"": 1}, ""),
+        ({"export.formats": ["coco"]}, "export.formats: the rows of classification cannot be written as 'coco'"),
+    ):  # fmt: skip
+        with pytest.raises(UserError) as raised:
+            change(recipe, values)
+        assert str(raised.value).startswith(told), str(raised.value)

@@ -2,13 +2,15 @@
 
 import json
 import shutil
+import threading
+import time
 
 import pytest
 
 from synthgen.errors import UserError
 from synthgen.recipe import load
 from synthgen.run_folder import RunFolder
-from synthgen.storage import digest_bytes, write_whole
+from synthgen.storage import digest_bytes, sealed_folder, write_whole
 
 
 @pytest.fixture
@@ -233,3 +235,65 @@ def test_a_run_of_an_earlier_version_goes_on(tmp_path):
         pass
     with pytest.raises(UserError, match="serve.most_rows: 1024 -> 5"):
         RunFolder(tmp_path / "run", load("classification", ["serve.most_rows=5"]), fresh=False).__enter__()
+
+
+def test_whoever_is_patient_gets_the_folder_once_it_is_free(place, recipe):
+    began = time.monotonic()
+    with pytest.raises(UserError, match="another process"), RunFolder(place.path, recipe, False, patience=0.3):
+        pass
+    assert 0.3 <= time.monotonic() - began < 10
+    threading.Timer(0.3, place.__exit__).start()
+    with RunFolder(place.path, recipe, False, patience=30) as run:
+        assert run.state.is_dir()
+
+
+def test_a_folder_that_is_taken_away_meanwhile_is_made_again(place, recipe):
+    """Whoever held it was refused and left nothing behind."""
+
+    def leave():
+        shutil.rmtree(place.path)
+        place.__exit__()
+
+    threading.Timer(0.3, leave).start()
+    with RunFolder(place.path, recipe, False, patience=30) as run:
+        with pytest.raises(UserError, match="another process"), RunFolder(place.path, recipe, False):
+            pass
+        assert (run.state / "recipe.json").is_file()
+
+
+def equip(place):
+    """A model, a judge and what the report shows of the training."""
+    with sealed_folder(place.model) as folder:
+        (folder / "weights").write_text("model")
+    for name in ("judges/judge.json", "state/looks/step-1.npz"):
+        write_whole(place.path / name, name)
+    place.expect("source", "1", "use --fresh")
+    place.rest_on("model 1")
+
+
+def test_a_folder_is_equipped_once_all_is_there_as_it_was_written(place, recipe):
+    other = RunFolder(place.path, recipe, False)
+    assert not other.is_equipped()
+    equip(place)
+    assert other.is_equipped()
+    assert not RunFolder(place.path, load("classification", ["count=7"]), False).is_equipped()
+    write_whole(place.judges / "judge.json", "another")
+    assert not other.is_equipped()
+
+
+def test_what_is_inherited_is_the_same_files_and_stands_on_its_own(place, tmp_path):
+    equip(place)
+    with RunFolder(tmp_path / "heir", load("classification", ["count=7"]), False) as heir:
+        (heir.path / ".model.5.tmp").mkdir()  # of an earlier try that was killed
+        heir.inherit(place.path)
+        assert heir.is_equipped() and (heir.model / "weights").samefile(place.model / "weights")
+        heir.expect("source", "1", "use --fresh")
+        finish_shard(heir, 0)
+        heir.rest_on("model 1")
+        assert heir.shard_is_sound(0), "shards rest on the same model"
+        write_whole(place.judges / "judge.json", "another")
+        shutil.rmtree(place.model)
+        heir.inherit(place.path)
+        assert heir.is_equipped() and (heir.state / "looks" / "step-1.npz").is_file()
+    with RunFolder(heir.path, heir.recipe, False) as heir:
+        assert heir.is_equipped() and heir.shard_is_sound(0)

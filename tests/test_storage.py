@@ -13,6 +13,7 @@ from synthgen.storage import (
     digest_folder,
     is_same,
     is_sound,
+    link_whole,
     remove_leftovers,
     replace_folder,
     sealed_folder,
@@ -115,3 +116,22 @@ def test_leftovers_go_and_nothing_else(tmp_path):
     (tmp_path / ".file.8.tmp").touch()
     remove_leftovers(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".kept", "kept", "kept.tmp"]
+
+
+@pytest.mark.parametrize("linked", [True, False], ids=["one disk", "two disks"])
+def test_a_file_or_folder_under_another_name(sealed, tmp_path, monkeypatch, linked):
+    def refuse(source, target):
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    if not linked:
+        monkeypatch.setattr(storage.os, "link", refuse)
+    (tmp_path / "heir").mkdir()
+    (tmp_path / "heir" / "old").touch()
+    link_whole(sealed, tmp_path / "heir")
+    link_whole(sealed / "config.json", tmp_path / "deep" / "file")
+    assert is_sound(tmp_path / "heir") and (tmp_path / "deep" / "file").read_text() == "{}"
+    assert (tmp_path / "heir" / "config.json").samefile(sealed / "config.json") == linked
+    write_whole(sealed / "config.json", "new")
+    assert is_sound(tmp_path / "heir"), "a later write changed the other one's file"
+    left = {path.name for path in tmp_path.rglob("*") if path.name.startswith(".")}
+    assert left == set()
