@@ -8,6 +8,7 @@ Exit codes: 0 done; 2 the user's mistake, in one sentence; 1 ours; 130 interrupt
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 
 ENGINES = ("local", "ray")
+RANK = "RANK"  # of the environment: which of several processes this is, by what started them
 RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A YAML file, or the name of a shipped recipe.")]
 Changes = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Change a field of the recipe.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The run's folder; default: runs/<name>.")]
@@ -77,11 +79,17 @@ def run(
 
     loaded = load(recipe, changes)
     from . import pipeline, progress
+    from .training.processes import join
 
     folder = _folder(loaded, out)
     ray = pipeline.choose_replicas(bounds, threads, gpus, address) if engine == "ray" else None
-    with progress.on(sys.stderr) as bars:
-        result = pipeline.run(loaded, folder, replicas=bounds and bounds[1], ray=ray, fresh=fresh, progress=bars)
+    with join() as processes:
+        if not processes.leads:
+            return pipeline.follow(loaded, folder, processes)
+        with progress.on(sys.stderr) as bars:
+            result = pipeline.run(
+                loaded, folder, replicas=bounds and bounds[1], ray=ray, fresh=fresh, progress=bars, processes=processes
+            )
     typer.echo(str(result))
 
 
@@ -114,10 +122,14 @@ def preview(
 
     loaded = load(recipe, changes)
     from . import pipeline, progress
+    from .training.processes import join
 
     folder = _folder(loaded, out)
-    with progress.on(sys.stderr) as bars:
-        sheet, rows = pipeline.preview(loaded, folder, n, progress=bars)
+    with join() as processes:
+        if not processes.leads:
+            return pipeline.follow(loaded, folder, processes)
+        with progress.on(sys.stderr) as bars:
+            sheet, rows = pipeline.preview(loaded, folder, n, progress=bars, processes=processes)
     typer.echo(f"{sheet}\n{rows}")
 
 
@@ -255,6 +267,8 @@ def _terminated_like_interrupted() -> Any:
 def _interrupted(words: list[str]) -> int:
     import shlex
 
+    if os.environ.get(RANK, "0") != "0":
+        return 130
     again = shlex.join(["synthgen", *(word for word in words if word != "--fresh")])
     return _say(f"interrupted; what is finished is kept; to go on, run: {again}", 130)
 
@@ -262,5 +276,6 @@ def _interrupted(words: list[str]) -> int:
 def _say(sentence: str, code: int) -> int:
     line = " ".join(sentence.split())
     clean = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in line)
-    print(f"synthgen: {clean}", file=sys.stderr)
+    rank = os.environ.get(RANK, "0")
+    print(f"synthgen: {clean}" if rank == "0" else f"synthgen, process {rank}: {clean}", file=sys.stderr)
     return code

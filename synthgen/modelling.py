@@ -3,6 +3,8 @@
 It joins training and sampling for the looks in between; the shards know only the finished model.
 
     net, history = fit_model(recipe, place, task, data, codec, labels, descriptors, progress)
+
+Where several processes train, the others call `follow_training`.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from .sampling.sampler import Sampler
 from .storage import digest, is_sound, sealed_folder, write_whole
 from .task import Task
 from .training.loop import train
+from .training.processes import ALONE, Processes
 from .types import Codec, Columns, Data, LabelGenerator
 
 LOOK_ROWS = 64  # samples drawn at each look during the training
@@ -40,24 +43,43 @@ WEIGHTS = Path("denoiser") / "diffusion_pytorch_model.safetensors"
 
 def fit_model(
     recipe: Recipe, place: RunFolder, task: Task, data: Data, codec: Codec, labels: LabelGenerator,
-    descriptors: np.ndarray, progress: Progress,
+    descriptors: np.ndarray, progress: Progress, processes: Processes = ALONE,
 ) -> tuple[nn.Module, dict[str, Any]]:  # fmt: skip
     """(denoiser with float32 weights, facts about its training). A sound model on disk is loaded as it is."""
-    with torch.random.fork_rng():
-        torch.manual_seed(recipe.seed)
-        net = task.network(data, codec, recipe.model)
+    net = _build(recipe, task, data, codec)
     if not is_sound(place.model):
         progress.stage("train", 100)
-        _train(recipe, place, task, data, codec, labels, descriptors, progress, net)
+        _train(recipe, place, task, data, codec, labels, descriptors, progress, net, processes)
+    processes.leave()
     history = json.loads((place.model / HISTORY).read_text())
     history["model_sha256"] = digest(place.model / WEIGHTS)
     history["parameters"] = sum(p.numel() for p in net.parameters())
     return load_denoiser(type(net), place.model), history
 
 
+def follow_training(
+    recipe: Recipe, place: RunFolder, task: Task, data: Data, codec: Codec, processes: Processes
+) -> None:
+    """What a process does that does not lead: the same steps, on rows of its own. Writes nothing."""
+
+    def look(net: nn.Module, step: int) -> float | None:
+        raise AssertionError("process 0 looks")
+
+    train(
+        _build(recipe, task, data, codec), codec, data, recipe.train, seed=recipe.seed,
+        folder=place.state / "training", augment=task.augment, look=look, processes=processes,
+    )  # fmt: skip
+
+
+def _build(recipe: Recipe, task: Task, data: Data, codec: Codec) -> Any:
+    with torch.random.fork_rng():
+        torch.manual_seed(recipe.seed)
+        return task.network(data, codec, recipe.model)
+
+
 def _train(
     recipe: Recipe, place: RunFolder, task: Task, data: Data, codec: Codec, labels: LabelGenerator,
-    descriptors: np.ndarray, progress: Progress, net: nn.Module,
+    descriptors: np.ndarray, progress: Progress, net: nn.Module, processes: Processes,
 ) -> None:  # fmt: skip
     conditions = labels.draw(np.arange(LOOK_ROWS))
     usual = nearest_distances(codec.describe(data.validation), descriptors, k=1)[:, 0]
@@ -84,7 +106,7 @@ def _train(
     began = time.monotonic()
     result = train(
         net, codec, data, recipe.train, seed=recipe.seed, folder=place.state / "training", augment=task.augment,
-        look=look, report=tell,
+        look=look, report=tell, processes=processes,
     )  # fmt: skip
     if not all(bool(torch.isfinite(p).all()) for p in net.parameters()) or not result.step:
         raise UserError(
@@ -96,6 +118,7 @@ def _train(
     facts = {
         "steps": result.step, "rows_seen": result.rows, "seconds": result.seconds, "stopped": result.stopped,
         "best_step": result.best_step, "history": result.history, "wall_seconds": time.monotonic() - began,
+        "processes": processes.count,
     }  # fmt: skip
     with sealed_folder(place.model) as folder:
         save_pipeline(_copy(net, torch.device("cpu")), codec.process, folder)

@@ -30,7 +30,7 @@ from .gates.selection import Selection
 from .gates.words import forbid_words
 from .hardware import cores, look
 from .harvest import gather
-from .modelling import fit_model
+from .modelling import fit_model, follow_training
 from .ondemand import OnDemand
 from .production import Maker
 from .progress import Progress, Silent
@@ -42,6 +42,7 @@ from .sampling.sampler import Sampler
 from .sampling.serve import RayEngine, RayOptions
 from .storage import is_sound
 from .task import Task
+from .training.processes import ALONE, Processes
 from .types import Check, Codec, Columns, Data, Judge
 
 PATIENCE = 86_400.0  # seconds that a run waits for another one that trains its model
@@ -78,16 +79,16 @@ class Workshop:
 
 def run(
     recipe: Recipe, folder: Path, *, replicas: int | None = None, ray: RayOptions | None = None, fresh: bool = False,
-    progress: Progress | None = None,
+    progress: Progress | None = None, processes: Processes = ALONE,
 ) -> RunResult:  # fmt: skip
     """Make the dataset of a recipe in `folder`, or what is still missing of it, with so many threads or, with `ray`,
-    on such replicas. Raises UserError."""
+    on such replicas. Of several `processes` this one leads; the others `follow`. Raises UserError."""
     progress = progress or Silent()
     with RunFolder(folder, recipe, fresh) as place:
         if place.is_finished():
             return RunResult(folder, json.loads((place.dataset / "report.json").read_text()))
         place.log("start")
-        shop = open_workshop(recipe, place, progress)
+        shop = open_workshop(recipe, place, progress, processes)
         selection = _open_selection(recipe, shop)
         with _open_engine(recipe, place, shop.maker, replicas, ray) as engine:
             harvest = gather(shop.maker, selection, place, engine=engine, progress=progress)
@@ -159,36 +160,62 @@ def open_maker(run: tuple[str, str]) -> OnDemand:
     return OnDemand(wanted, open_workshop(wanted, place, Silent()).maker, place.labels)
 
 
-def preview(recipe: Recipe, folder: Path, n: int, *, progress: Progress | None = None) -> tuple[Path, Path]:
+def follow(recipe: Recipe, folder: Path, processes: Processes) -> None:
+    """What a process does that does not lead: it takes part in the training, if there is one. Raises UserError."""
+    if not processes.invite(False):
+        return
+    task = tasks.find(recipe.task)
+    data = task.load(recipe.source, recipe.seed)
+    _compare_source(digest_columns(data.train, data.validation, data.heldout), processes)
+    place = RunFolder(folder, recipe, fresh=False)
+    follow_training(recipe, place, task, data, task.codec(data, recipe.model), processes)
+
+
+def _compare_source(digest: str, processes: Processes) -> None:
+    """A UserError where a process, perhaps on another machine, has read other rows than process 0."""
+    mine = int(digest[:12], 16)  # so much is exact as a float
+    if processes.tell(mine) != [mine]:
+        raise UserError(
+            f"source: process {processes.index} has read other rows than process 0; give all machines the same files"
+        )
+
+
+def preview(
+    recipe: Recipe, folder: Path, n: int, *, progress: Progress | None = None, processes: Processes = ALONE
+) -> tuple[Path, Path]:
     """`n` rows before any gate: beside real ones on a contact sheet, folder/preview.png, and as folder/preview.parquet.
 
-    Trains first if there is no model yet.
+    Trains first if there is no model yet; of several `processes` this one leads.
     """
     progress = progress or Silent()
     with RunFolder(folder, recipe, fresh=False) as place:
         place.log("start")
-        shop = open_workshop(recipe, place, progress)
+        shop = open_workshop(recipe, place, progress, processes)
         progress.stage("sample", n)
         table, _ = shop.maker.make(range(n))
         progress.advance(n)
         return draw_preview(place, shop.maker, table)
 
 
-def open_workshop(recipe: Recipe, place: RunFolder, progress: Progress) -> Workshop:
+def open_workshop(recipe: Recipe, place: RunFolder, progress: Progress, processes: Processes = ALONE) -> Workshop:
     """Everything up to the first shard: data, label generator, model, judge and gates."""
+    together = processes.invite(not is_sound(place.model))
     task = tasks.find(recipe.task)
     progress.stage("source")
     data = task.load(recipe.source, recipe.seed)
     for note in data.origin.notes:
         progress.note(note)
-    place.expect("source", digest_columns(data.train, data.validation, data.heldout), "use --fresh to start over")
+    source = digest_columns(data.train, data.validation, data.heldout)
+    place.expect("source", source, "use --fresh to start over")
+    if together:
+        _compare_source(source, processes)
     # before the training: a wrong name shall not cost a model
     checks = list_checks(task, data, recipe.gates)
     codec: Codec = task.codec(data, recipe.model)
     progress.stage("labels")
     labels = task.labels(data, recipe.conditions, recipe.seed, place.labels)
     descriptors = codec.describe(data.train)
-    net, history = fit_model(recipe, place, task, data, codec, labels, descriptors, progress)
+    net, history = fit_model(recipe, place, task, data, codec, labels, descriptors, progress, processes)
     progress.stage("judge")
     judge = task.fit_judge(data, recipe.seed, place.judges)
     place.rest_on(history["model_sha256"])

@@ -3,7 +3,10 @@
 A checkpoint is accelerate's `save_state` in a sealed folder: weights as safetensors, optimisers, the moving average,
 and where the training stands. Random numbers need no saving: they follow from the seed and the step.
 
-    checkpoints = Checkpoints(folder, accelerator)
+Of several processes the first saves and all restore, so their machines must see the same folder. A training may go on
+with another number of processes; its batches then have another size.
+
+    checkpoints = Checkpoints(folder, accelerator, processes)
     step = checkpoints.restore()
 """
 
@@ -14,7 +17,9 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
+from ..errors import UserError
 from ..storage import is_sound, remove_leftovers, sealed_folder
+from .processes import ALONE, Processes
 
 KEPT = 2  # the newest may be damaged; then the one before serves
 
@@ -22,13 +27,16 @@ KEPT = 2  # the newest may be damaged; then the one before serves
 class Checkpoints:
     """The checkpoints in one folder; whatever is to be saved is registered with the accelerator."""
 
-    def __init__(self, folder: Path, accelerator: Accelerator) -> None:
-        self.folder, self.accelerator = folder, accelerator
-        folder.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(folder)
+    def __init__(self, folder: Path, accelerator: Accelerator, processes: Processes = ALONE) -> None:
+        self.folder, self.accelerator, self.processes = folder, accelerator, processes
+        if processes.leads:
+            folder.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(folder)
 
     def save(self, step: int) -> None:
-        with sealed_folder(self.folder / f"step-{step:09d}") as temporary:
+        if not self.processes.leads:
+            return
+        with sealed_folder(self._path(step)) as temporary:
             self.accelerator.save_state(str(temporary), safe_serialization=True)
         for old in self._all()[:-KEPT]:
             shutil.rmtree(old)
@@ -38,12 +46,23 @@ class Checkpoints:
 
         One that does not match its digests is deleted, never read.
         """
+        step = int(self.processes.tell(self._newest() if self.processes.leads else 0)[0])
+        path = self._path(step)
+        if step and not path.is_dir():
+            raise UserError(f"--out: process {self.processes.index} does not see {str(path)!r}; use a shared folder")
+        if step:
+            self.accelerator.load_state(str(path))
+        return step
+
+    def _newest(self) -> int:
         for path in reversed(self._all()):
             if is_sound(path):
-                self.accelerator.load_state(str(path))
                 return int(path.name.removeprefix("step-"))
             shutil.rmtree(path)
         return 0
+
+    def _path(self, step: int) -> Path:
+        return self.folder / f"step-{step:09d}"
 
     def _all(self) -> list[Path]:
         return sorted(self.folder.glob("step-*"))

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.utils import DistributedDataParallelKwargs
 from torch import nn
 
 from ..diffusion.noise import step_generator
@@ -28,6 +29,7 @@ from .checkpoint import Checkpoints
 from .ema import Average
 from .optimizer import build_optimizers, learning_rate_at
 from .options import TrainOptions
+from .processes import ALONE, Processes, noticing_loss
 
 Augment = Callable[[torch.Tensor, Condition, tuple[str, ...], torch.Generator], tuple[torch.Tensor, Condition]]
 Look = Callable[[nn.Module, int], float | None]  # (net with averaged weights, step) -> nearest-neighbour ratio
@@ -35,6 +37,7 @@ Look = Callable[[nn.Module, int], float | None]  # (net with averaged weights, s
 LOOKS = (0.1, 0.25, 0.5, 0.75, 1.0)  # shares of the training at which samples are drawn
 HELD_BYTES = 2**29  # of encoded training rows that are kept; more rows are encoded batch by batch
 VALIDATION_ROWS = 64  # at five noise levels each; more took a third of a short training
+SHARING = DistributedDataParallelKwargs(find_unused_parameters=True)  # without augmentation, say, what tells of it
 
 
 @dataclass
@@ -60,14 +63,17 @@ class Progress:
 
 def train(
     net: nn.Module, codec: Codec, data: Data, options: TrainOptions, *, seed: int, folder: Path, augment: Augment,
-    look: Look, report: Callable[[float, str], None] = lambda share, text: None,
+    look: Look, report: Callable[[float, str], None] = lambda share, text: None, processes: Processes = ALONE,
 ) -> Progress:  # fmt: skip
     """Train `net` in place; it ends with the averaged weights of the best validation loss.
 
     Goes on from the newest checkpoint in `folder`.
     A loss that is not finite ends the training with the last good checkpoint's weights; `stopped` then says so.
+
+    Several `processes` that call this with the same data and options make the steps of one with batches so many times
+    as large. Only process 0 looks, reports and writes.
     """
-    return Training(net, codec, data, options, seed, folder, augment, look, report).run()
+    return Training(net, codec, data, options, seed, folder, augment, look, report, processes).run()
 
 
 class Training:
@@ -75,30 +81,37 @@ class Training:
 
     def __init__(
         self, net: nn.Module, codec: Codec, data: Data, options: TrainOptions, seed: int, folder: Path,
-        augment: Augment, look: Look, report: Callable[[float, str], None],
+        augment: Augment, look: Look, report: Callable[[float, str], None], processes: Processes,
     ) -> None:  # fmt: skip
         self.codec, self.data, self.options, self.seed = codec, data, options, seed
-        self.augment, self.look, self.report = augment, look, report
+        self.augment, self.look, self.report, self.processes = augment, look, report, processes
         self.rows = EncodedRows(codec, data.train)
+        self.batch_size = options.batch_size * processes.count  # rows of all processes
+        processes.tell(0.0)  # one may have opened its source sooner than another
         precision = options.precision if options.precision != "auto" else "bf16" if bf16_is_fast() else "fp32"
         # accelerate keeps the first precision of a process for good; a second training may want another
         AcceleratorState._reset_state()
         self.accelerator = Accelerator(
-            mixed_precision="bf16" if precision == "bf16" else "no", gradient_accumulation_steps=options.accumulate
-        )
+            mixed_precision="bf16" if precision == "bf16" else "no", gradient_accumulation_steps=options.accumulate,
+            kwargs_handlers=[SHARING],
+        )  # fmt: skip
         net.to(self.accelerator.device)
         self.net = self.accelerator.prepare_model(net)
         self.optimizers = [self.accelerator.prepare_optimizer(o) for o in build_optimizers(net, options)]
         self.average, self.progress = Average(net, options.ema), Progress()
         self.best_average = Average(net, 0)
         self.accelerator.register_for_checkpointing(self.average, self.best_average, self.progress)
-        self.checkpoints = Checkpoints(folder, self.accelerator)
+        self.checkpoints = Checkpoints(folder, self.accelerator, processes)
 
     @property
     def inner(self) -> nn.Module:
         return self.accelerator.unwrap_model(self.net)
 
     def run(self) -> Progress:
+        with noticing_loss():
+            return self._run()
+
+    def _run(self) -> Progress:
         self.checkpoints.restore()
         progress, began = self.progress, time.monotonic() - self.progress.seconds
         saved_at = time.monotonic()
@@ -107,8 +120,8 @@ class Training:
             share = self.share_done()
             losses.append(self.step(share))
             progress.step += 1
-            progress.rows += self.options.batch_size * self.options.accumulate
-            progress.seconds = time.monotonic() - began
+            progress.rows += self.batch_size * self.options.accumulate
+            (progress.seconds,) = self.processes.tell(time.monotonic() - began)
             if self.validation_is_due(share, self.share_done()):
                 if not self.validate(losses):
                     return self.fall_back()
@@ -148,14 +161,15 @@ class Training:
     def loss(self, batch: int) -> torch.Tensor:
         """Mean denoising loss of batch number `batch`."""
         generator, device = step_generator(self.seed, batch, "train"), self.accelerator.device
-        x, condition = self.rows.take(self.rows.batch(batch, self.options.batch_size, self.seed))
+        x, condition = self.rows.take(self.rows.batch(batch, self.batch_size, self.seed))
         x, condition = self.augment(x, condition, self.options.augment, generator)
         process = self.codec.process
         drawn = process.draw(x, condition, self.options, generator)
         keep = torch.rand(len(x), generator=generator) >= self.options.drop
-        condition = {name: value.to(device) for name, value in condition.items()}
-        moved = tuple(values.to(device) for values in drawn)
-        return process.loss(self.net, x.to(device), condition, keep.to(device), moved).mean()
+        own = self.processes.part(len(x))  # all draw for all, so that their number changes nothing
+        condition = {name: value[own].to(device) for name, value in condition.items()}
+        moved = tuple(values[own].to(device) for values in drawn)
+        return process.loss(self.net, x[own].to(device), condition, keep[own].to(device), moved).mean()
 
     def validation_is_due(self, before: float, after: float) -> bool:
         every = self.options.validate_every
@@ -164,20 +178,16 @@ class Training:
     def validate(self, losses: list[torch.Tensor]) -> bool:
         """Write a line of history, draw samples if it is time, decide whether to end. False: the loss is not finite."""
         progress, options, share = self.progress, self.options, self.share_done()
-        train_loss = float(torch.stack(losses).mean())
+        train_loss = self.processes.mean(float(torch.stack(losses).mean()))
         if not math.isfinite(train_loss):
             return False
-        self.average.swap(self.inner)
-        validation_loss, ratio = self.validation_loss(), None
-        if math.isfinite(validation_loss) and progress.looks < len(LOOKS) and share >= LOOKS[progress.looks] - 1e-9:
-            progress.looks = sum(share >= at - 1e-9 for at in LOOKS)
-            ratio = self.look(self.inner, progress.step)
-        self.average.swap(self.inner)
+        validation_loss, ratio = self.examine(share)
         progress.history.append({
             "step": progress.step, "seconds": round(progress.seconds, 2), "train_loss": train_loss,
             "validation_loss": validation_loss, "nearest_ratio": ratio,
         })  # fmt: skip
-        self.report(share, f"step {progress.step}, loss {train_loss:.4f}, validation {validation_loss:.4f}")
+        if self.processes.leads:
+            self.report(share, f"step {progress.step}, loss {train_loss:.4f}, validation {validation_loss:.4f}")
         progress.stopped = self.reason_to_stop(validation_loss, ratio) or ("finished" if share >= 1 else "")
         if validation_loss < progress.best:
             progress.best, progress.best_step, progress.since_best = validation_loss, progress.step, 0
@@ -187,6 +197,21 @@ class Training:
         if options.early_stop.patience and progress.since_best >= options.early_stop.patience and share < 1:
             progress.stopped = progress.stopped or "the validation loss rose"
         return math.isfinite(validation_loss)
+
+    def examine(self, share: float) -> tuple[float, float | None]:
+        """(validation loss, nearest-neighbour ratio or None) of the averaged weights, by process 0."""
+        progress, found, ratio = self.progress, math.nan, None
+        due = progress.looks < len(LOOKS) and share >= LOOKS[progress.looks] - 1e-9
+        if self.processes.leads:
+            self.average.swap(self.inner)
+            found = self.validation_loss()
+            if due and math.isfinite(found):
+                ratio = self.look(self.inner, progress.step)
+            self.average.swap(self.inner)
+        found, told = self.processes.tell(found, math.nan if ratio is None else ratio)
+        if due and math.isfinite(found):
+            progress.looks = sum(share >= at - 1e-9 for at in LOOKS)
+        return found, None if math.isnan(told) else told
 
     def reason_to_stop(self, validation_loss: float, ratio: float | None) -> str:
         bound = self.options.early_stop.nearest_ratio
@@ -198,7 +223,7 @@ class Training:
     def validation_loss(self) -> float:
         """The denoising loss of validation rows, with the same noise each time."""
         rows = thin_rows(self.data.validation, VALIDATION_ROWS)
-        return float(denoising_losses(self.net, self.codec, rows, self.seed, self.accelerator.device).mean())
+        return float(denoising_losses(self.inner, self.codec, rows, self.seed, self.accelerator.device).mean())
 
     def is_finite(self, losses: list[torch.Tensor]) -> bool:
         """Whether a checkpoint would be a good one; the last step may have spoilt the weights after a finite loss."""
