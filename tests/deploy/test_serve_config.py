@@ -1,0 +1,87 @@
+"""Serve's configurations: against Ray's own schema, without a key that Ray would silently leave out."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ray.serve.schema import ServeDeploySchema
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+ARGUMENTS = {
+    "recipes",
+    "state",
+    "database",
+    "keys_file",
+    "rows_per_request",
+    "body_bytes",
+    "queue",
+    "job_slots",
+    "replicas",
+    "threads_per_replica",
+    "gpus_per_replica",
+}
+
+
+def read_configs() -> dict[str, dict[str, Any]]:
+    files = [DEPLOY / "serve.yaml", *sorted((DEPLOY / "compose").glob("*.yaml"))]
+    found = {path.relative_to(DEPLOY).as_posix(): yaml.safe_load(path.read_text()) for path in files}
+    service = yaml.safe_load((DEPLOY / "kuberay" / "rayservice.yaml").read_text())
+    return found | {"kuberay/rayservice.yaml": yaml.safe_load(service["spec"]["serveConfigV2"])}
+
+
+CONFIGS = read_configs()
+EACH = pytest.mark.parametrize("name", sorted(CONFIGS))
+
+
+def find_unread(written: Any, read: Any, path: str = "") -> list[str]:
+    """Keys that were written and not read: Ray's schema leaves out what it does not know."""
+    if isinstance(written, dict) and isinstance(read, dict):
+        lost = [f"{path}.{key}" for key in written if key not in read]
+        return lost + [
+            one for key in written if key in read for one in find_unread(written[key], read[key], f"{path}.{key}")
+        ]
+    if isinstance(written, list) and isinstance(read, list):
+        return [one for a, b in zip(written, read, strict=True) for one in find_unread(a, b, path)]
+    return []
+
+
+@EACH
+def test_ray_reads_all_of_it(name):
+    parsed = ServeDeploySchema.model_validate(CONFIGS[name])
+    assert find_unread(CONFIGS[name], parsed.model_dump()) == []
+    (application,) = parsed.applications
+    assert (application.import_path, application.route_prefix) == ("synthgen.service.ingress:build", "/")
+
+
+def test_a_misspelt_key_is_found():
+    written = CONFIGS["serve.yaml"] | {"http_option": {}}
+    assert find_unread(written, ServeDeploySchema.model_validate(written).model_dump()) == [".http_option"]
+
+
+@EACH
+def test_the_arguments_are_the_services(name):
+    arguments = CONFIGS[name]["applications"][0]["args"]
+    assert arguments.keys() <= ARGUMENTS and {"recipes", "state"} <= arguments.keys()
+    fewest, most = arguments["replicas"]
+    assert 1 <= fewest <= most
+    if importlib.util.find_spec("synthgen.service.options"):
+        from synthgen.service.options import ServeOptions
+
+        ServeOptions.model_validate(arguments)
+
+
+def test_who_listens_beyond_this_machine_has_keys():
+    for name, config in CONFIGS.items():
+        arguments = config["applications"][0]["args"]
+        assert config["http_options"]["host"] == "127.0.0.1" or arguments["keys_file"], name
+
+
+def test_the_recipes_are_shipped():
+    recipes = DEPLOY.parent / "recipes"
+    for config in CONFIGS.values():
+        for word in config["applications"][0]["args"]["recipes"]:
+            assert (recipes / f"{word}.yaml").is_file()
