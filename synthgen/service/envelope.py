@@ -20,6 +20,7 @@ from .metrics import Metrics
 from .problems import Problem, respond
 
 OUR_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+HEAD_BYTES = 32_768  # of all headers and the query
 BODY_SECONDS = 20.0  # in which a body has to be here
 UNKNOWN = "unmatched"  # route of a request that none matches: paths themselves would make labels without end
 log = logging.getLogger("synthgen.service")
@@ -51,7 +52,7 @@ class Envelope:
             await send(message)
 
         try:
-            refusal = self._refuse(headers)
+            refusal = self._refuse(scope, headers)
             if refusal is not None:
                 title = getattr(refusal, "title", "Refused")
                 response = respond(refusal.status_code, title, str(refusal.detail), identity, refusal.headers)
@@ -64,7 +65,9 @@ class Envelope:
         finally:
             self._tell(scope, identity, status[0], time.perf_counter() - began)
 
-    def _refuse(self, headers: Headers) -> Problem | None:
+    def _refuse(self, scope: Scope, headers: Headers) -> Problem | None:
+        if sum(len(name) + len(value) for name, value in scope["headers"]) + len(scope["query_string"]) > HEAD_BYTES:
+            return Problem(431, "Head too large", f"headers: they are larger than {HEAD_BYTES:,} bytes; send less")
         length = headers.get("content-length", "0")
         if not length.isdecimal():
             return Problem(400, "Bad request", "Content-Length: is not a number; leave it to the HTTP library")
