@@ -103,6 +103,10 @@ BARS = {
     "serve.same": Bar("shards/s of a Ray replica of two threads ÷ two threads of one process", "≥", 0.92),
     "serve.twice": Bar("shards/s of two Ray replicas ÷ one, a thread each", "≥", 1.8, "×", 2),
     "serve.driver": Bar("64 replicas that sleep 1 s a shard: share of the time that they sleep", "≥", 0.95),
+    "service.batching": Bar("/v1/generate: rows/s of 16 clients of 4 rows ÷ one of 64", "≥", 0.8, "×", 2),
+    "service.overhead": Bar("/v1/generate, one row: median over HTTP − through the handle", "≤", 10, " ms", 1),
+    "service.health": Bar("ten times the capacity, 5 min: p99 of /healthz; all answers 200 or 429", "<", 1, " s", 2),
+    "service.memory": Bar("the same: growth of the service's memory a minute", "≤", 5, " MB", 1),
     "startup.ratio": Bar("`synthgen --help` ÷ `python -c 'import typer'`, wall time", "≤", 1.5),
 }
 
@@ -234,7 +238,9 @@ def judge(
 ) -> Measure:
     """`value` against the bar of that name; `only`: what else must hold for the bar to be met."""
     bar = BARS[key]
-    stands = {"≤": value <= bar.limit, "≥": value >= bar.limit, ">": value > bar.limit}[bar.sign]
+    stands = {"≤": value <= bar.limit, "≥": value >= bar.limit, ">": value > bar.limit, "<": value < bar.limit}[
+        bar.sign
+    ]
     if bar.aim is not None:
         note = "; ".join(filter(None, [note, f"the aim of {bar.aim:g} is {'met' if value <= bar.aim else 'missed'}"]))
     spread = None if sd is None or math.isnan(sd) else sd
