@@ -31,7 +31,7 @@ def fill_in(text: str, variables: dict[str, str]) -> str:
 
 
 def read(name: str) -> dict[str, Any]:
-    return yaml.safe_load(fill_in((DEPLOY / name).read_text(), {name: "secret" for name in EXAMPLE}))
+    return yaml.safe_load(fill_in((DEPLOY / name).read_text(), dict.fromkeys(EXAMPLE, "secret")))
 
 
 @pytest.mark.parametrize("name", ["compose.yaml", "compose.gpu.yaml"])
