@@ -45,11 +45,14 @@ def test_ray_reads_all_of_it(name):
     assert find_unread(CONFIGS[name], parsed.model_dump(warnings=False)) == []
     (application,) = parsed.applications
     assert (application.import_path, application.route_prefix) == ("synthgen.service.ingress:build", "/")
+    assert application.name == ingress.APP  # by which jobs find the replicas
 
 
 def test_a_misspelt_key_is_found():
     written = CONFIGS["serve.yaml"] | {"http_option": {}}
-    assert find_unread(written, ServeDeploySchema.model_validate(written).model_dump(warnings=False)) == [".http_option"]
+    assert find_unread(written, ServeDeploySchema.model_validate(written).model_dump(warnings=False)) == [
+        ".http_option"
+    ]
 
 
 @EACH
@@ -71,6 +74,12 @@ def test_who_listens_beyond_this_machine_has_keys():
         alone = config["http_options"]["host"] == "127.0.0.1"
         assert alone is arguments.get("anonymous", False), name
         assert alone or arguments["keys_file"], name
+
+
+def test_no_argument_is_a_secret():
+    """Serve writes them into its log."""
+    for config in CONFIGS.values():
+        assert not config["applications"][0]["args"].get("database")
 
 
 def test_deployments_are_the_applications():
