@@ -43,7 +43,7 @@ class Metrics:
             "synthgen_rejected_total", "Rows that a gate refused", ["recipe", "gate"], registry=self.registry
         )
         self.queue_length = Gauge(
-            "synthgen_queue_length", "Requests that wait for their turn on the device", registry=self.registry
+            "synthgen_queue_length", "Requests for rows that are under way or wait", registry=self.registry
         )
         self.batch_rows = Histogram(
             "synthgen_batch_rows",

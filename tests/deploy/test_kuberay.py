@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -126,7 +128,8 @@ def test_a_pod_follows_kubernetes_schema(pod):
 def test_ray_knows_the_start_options(pod):
     options = {"head": HEAD, "worker": WORKERS}[pod]["rayStartParams"]
     assert all(isinstance(value, str) for value in options.values())  # the operator takes texts only
-    told = ray_start.make_context("start", [f"--{name}={value}" for name, value in options.items()]).params
+    line = " ".join(f"--{name}={value}" for name, value in options.items())  # and hands the line to a shell
+    told = ray_start.make_context("start", shlex.split(line)).params
     assert told["metrics_export_port"] == 8080
 
 
@@ -176,6 +179,15 @@ def test_every_replica_finds_a_pod_with_its_gpu_and_its_cores():
     assert WORKERS["maxReplicas"] * limits["nvidia.com/gpu"] == most * arguments["gpus_per_replica"]
     assert int(limits["cpu"]) > arguments["threads_per_replica"]  # one at least for the API
     assert HEAD["rayStartParams"]["num-cpus"] == "0"
+
+
+def test_jobs_train_where_the_gpus_are():
+    (application,) = yaml.safe_load(SERVICE["spec"]["serveConfigV2"])["applications"]
+    (jobs,) = application["deployments"]
+    wanted = jobs["ray_actor_options"]["resources"]
+    (told,) = shlex.split(WORKERS["rayStartParams"]["resources"])
+    assert json.loads(told).items() >= wanted.items()
+    assert "resources" not in HEAD["rayStartParams"]
 
 
 def test_probes_ask_the_application_only_where_that_kills_nothing_at_work():
