@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
@@ -19,13 +20,18 @@ from starlette.responses import Response
 from .. import __version__
 from ..requests import describe as describe_changes
 from . import generate, job_routes, problems
-from .auth import Known
+from .auth import Caller, Known, find_caller
 from .catalog import Entry
 from .envelope import Envelope
+from .gallery import pages
+from .gallery.pages import FinishedJob
+from .jobs.assignment import job_folder
+from .jobs.job import Job
 from .metrics import CONTENT_TYPE
 from .problems import Problem, describe
 from .service import Service
 
+SHOWN = 100  # finished jobs of a caller in the gallery
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "testserver")
 
 
@@ -88,10 +94,29 @@ def build_app(service: Service) -> FastAPI:
     app.include_router(generate.build_router(service))
     if service.jobs is not None:
         app.include_router(job_routes.build_router(service))
+    app.include_router(_build_gallery(service), tags=["gallery"], responses=describe(401, 404, 422, 503))
     hosts = () if service.keys.digests else LOOPBACK
     app.add_middleware(Envelope, body_bytes=service.options.body_bytes, metrics=service.metrics, hosts=hosts)
     problems.add_schema(app)
     return app
+
+
+def _build_gallery(service: Service) -> APIRouter:
+    """The page, and the runs of the catalog and of the caller's own jobs."""
+    store, root = service.jobs, Path(service.options.state)
+
+    def show(job: Job) -> FinishedJob:
+        return FinishedJob(job.id, job_folder(root, job.id))
+
+    def list_done(caller: Caller) -> list[FinishedJob]:
+        return [] if store is None else [show(job) for job in store.list(caller.id, None, SHOWN, "done")[0]]
+
+    def find_done(caller: Caller, id: str) -> FinishedJob | None:
+        job = None if store is None else store.get(id, caller.id)
+        return show(job) if job is not None and job.state == "done" else None
+
+    folders = {name: entry.folder for name, entry in service.catalog.entries.items()}
+    return pages.build_router(folders, list_done, find_done, find_caller)
 
 
 def _add_health(app: FastAPI, service: Service) -> None:
