@@ -151,6 +151,7 @@ def connect(options: RayOptions) -> None:
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         if options.address is None:
             os.environ.setdefault(LOOPBACK, "0")
+            os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's own 15 starves replicas beside anything else
     try:
         import ray
     except ImportError:
