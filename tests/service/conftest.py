@@ -2,48 +2,18 @@
 
 from __future__ import annotations
 
-import glob
 import os
-import pwd
 import shutil
 import signal
 import subprocess
 import tempfile
-import time
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
-
-PASSWORD = "not-to-be-told"
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """A PostgreSQL that listens on a socket in `folder` and nowhere else."""
-
-    folder: Path
-
-    def url(self, database: str) -> str:
-        return f"postgresql://synthgen:{PASSWORD}@/{database}?host={self.folder}"
-
-
-def find_binaries() -> Path | None:
-    """The folder of `initdb` and `postgres`; Debian keeps them off the path."""
-    known = [*sorted(glob.glob("/usr/lib/postgresql/*/bin"), reverse=True), *os.environ["PATH"].split(":")]
-    return next((Path(folder) for folder in known if (Path(folder) / "initdb").exists()), None)
-
-
-def unprivileged() -> dict[str, Any]:
-    """For subprocess: PostgreSQL refuses to run as root."""
-    if os.geteuid():
-        return {}
-    nobody = pwd.getpwnam("nobody")
-    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+from throwaway import PASSWORD, Cluster, answers, find_binaries, unprivileged, wait_until
 
 
 @pytest.fixture(scope="session")
@@ -76,24 +46,6 @@ def cluster() -> Iterator[Cluster]:
             process.send_signal(signal.SIGQUIT)  # at once: nothing of it is kept
             process.wait(timeout=60)
         shutil.rmtree(folder)
-
-
-def answers(cluster: Cluster) -> bool:
-    try:
-        psycopg.connect(cluster.url("postgres")).close()
-    except psycopg.OperationalError:
-        return False
-    return True
-
-
-def wait_until(condition: Callable[[], Any], seconds: float, process: Any = None) -> Any:
-    """What the condition gives once it is true; fails after so many seconds, or if the process ends."""
-    until = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < until, "it took too long"
-        assert process is None or process.poll() is None, "the process has ended"
-        time.sleep(0.02)
-    return found
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -49,7 +49,7 @@ def test_mistakes_are_named(run_folder, tmp_path):
         (["segmentatoin"], "did you mean 'segmentation'?"),
         ([str(tmp_path / "bare")], "is a folder and not a run's"),
         ([str(damaged.parent)], "this version cannot read"),
-        ([str(run_folder), str(run_folder)], "is the second one with the name 'mine'"),
+        ([str(run_folder), str(run_folder)], "is the second with the name 'mine'"),
     ):
         with pytest.raises(UserError, match="^RECIPE: ") as raised:
             Catalog.open(words)

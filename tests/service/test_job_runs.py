@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
-from conftest import PASSWORD, wait_until
+from throwaway import PASSWORD, wait_until
 from tiny import SMALL, data_digests, events, start, words
 
 from synthgen.recipe import load
