@@ -148,7 +148,7 @@ class Supervisor:
 
     def _spawn(self, id: str, assignment: Assignment, share: list[int]) -> subprocess.Popen[bytes]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(OWN)}
-        environment = {**kept, URL: self.store.url(), "OMP_NUM_THREADS": str(len(share))}
+        environment = {"OMP_NUM_THREADS": str(len(share)), **kept, URL: self.store.url()}
         command = [sys.executable, "-m", "synthgen.service.jobs.worker", id]
         with (self.root / "logs" / f"{id}.log").open("ab") as told:
             process = subprocess.Popen(
