@@ -97,7 +97,8 @@ const MOST = 400; // pictures whose blobs are kept
 const blobs = new Map(); // address -> promise of a blob; a Map remembers the order
 
 export function blob(source) {
-  if (source.png) return Promise.resolve(new Blob([Uint8Array.from(atob(source.png), (c) => c.charCodeAt(0))], { type: "image/png" }));
+  const own = source.png ?? source.ply;
+  if (own) return Promise.resolve(new Blob([Uint8Array.from(atob(own), (c) => c.charCodeAt(0))], { type: source.png ? "image/png" : "" }));
   if (!blobs.has(source.url)) {
     const found = ask(source.url).then((response) => response.blob());
     found.catch(() => blobs.delete(source.url));

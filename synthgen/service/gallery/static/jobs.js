@@ -38,7 +38,7 @@ export async function showJobs(main, place, signal) {
     const isFirst = !items.size;
     put(isFirst ? jobs : jobs.toReversed(), isFirst);
     if (isFirst) {
-      cursor = answer.next ?? null;
+      cursor = answer.after ?? null;
       more.hidden = !cursor;
     }
   }
@@ -46,7 +46,7 @@ export async function showJobs(main, place, signal) {
   more.addEventListener("click", async () => {
     const answer = await get(`/v1/jobs?limit=20&after=${encodeURIComponent(cursor)}`, signal);
     put(listOf(answer, "jobs"), true);
-    cursor = answer.next ?? null;
+    cursor = answer.after ?? null;
     more.hidden = !cursor;
   });
   await look();

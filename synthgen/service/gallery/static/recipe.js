@@ -49,10 +49,10 @@ class RecipePage {
     const cap = this.recipe.count_cap;
     const [count, seed] = [newId(), newId()];
     this.count = h("input", { id: count, name: "count", type: "number", min: 1, step: 1, required: true, value: String(Math.min(FIRST, cap ?? FIRST)), "aria-describedby": `${count}-help`, inputmode: "numeric" });
-    this.seed = h("input", { id: seed, name: "seed", type: "number", min: 0, step: 1, placeholder: "as in the recipe", "aria-describedby": `${seed}-help`, inputmode: "numeric" });
+    this.seed = h("input", { id: seed, name: "seed", type: "number", min: 0, step: 1, placeholder: "any", "aria-describedby": `${seed}-help`, inputmode: "numeric" });
     const form = h("form", { class: "settings", "aria-label": "What to make" },
       h("div", { class: "field" }, h("label", { for: count }, "rows"), this.count, h("small", { id: `${count}-help` }, cap ? `At once up to ${number(cap)}; more as a job.` : "How many rows to make.")),
-      h("div", { class: "field" }, h("label", { for: seed }, "seed"), this.seed, h("small", { id: `${seed}-help` }, "The same seed gives the same rows.")),
+      h("div", { class: "field" }, h("label", { for: seed }, "seed"), this.seed, h("small", { id: `${seed}-help` }, "The same seed gives the same rows. Left empty, one is drawn; a job takes the recipe's.")),
       this.fields.node,
       h("p", { class: "actions" }, this.make, this.halt, this.start));
     form.addEventListener("submit", (event) => {
@@ -77,7 +77,7 @@ class RecipePage {
   async startJob() {
     if (!this.settings.reportValidity()) return;
     this.error.hidden = true;
-    const overrides = this.fields.readSpelled();
+    const overrides = this.fields.readDotted();
     const body = { ...this.request(), ...(Object.keys(overrides).length ? { overrides } : {}) };
     this.start.disabled = true;
     try {
