@@ -52,6 +52,7 @@ class Little:
     key: str | None = None
     pause: float = 0.0  # seconds before each row
     job_seconds: float = 1.0
+    cut: bool = False  # whether answers lack their last line
     asked: list[dict[str, Any]] = field(default_factory=list)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -148,6 +149,8 @@ def _rows(little: Little, body: dict[str, Any]) -> Iterator[str]:
         row.pop("mesh", None)
         label = features["label"].int2str(row["label"]) if "label" in row else None
         yield json.dumps({"index": provenance["index"], "row": row, "label": label, "provenance": provenance}) + "\n"
+    if little.cut:
+        return
     rejected = {"agreement": 3, "copies": 0}
     yield (
         json.dumps(
@@ -176,6 +179,11 @@ def _add_jobs(app: FastAPI, little: Little, caller: Callable[..., str]) -> None:
     def jobs(authorization: str | None = Header(None)) -> dict[str, Any]:
         caller(authorization)
         return {"jobs": [little.advance(job) for job in reversed(little.jobs.values())], "after": None}
+
+    @app.get("/v1/jobs/{name}")
+    def job(name: str, authorization: str | None = Header(None)) -> dict[str, Any]:
+        caller(authorization)
+        return little.advance(little.jobs[name])
 
     @app.delete("/v1/jobs/{name}")
     def cancel(name: str, authorization: str | None = Header(None)) -> dict[str, Any]:

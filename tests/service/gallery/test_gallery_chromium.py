@@ -83,6 +83,13 @@ def test_a_refusal_is_told_beside_the_form(open_digits):
     page.get_by_text("at most 64 at once").wait_for()
 
 
+def test_an_answer_that_is_cut_is_told(open_digits):
+    _, page = open_digits("#/recipe/digits", {"cut": True})
+    page.get_by_role("button", name="Make rows now").click()
+    page.get_by_role("alert").get_by_text("ended after 16 rows").wait_for()
+    assert len(numbers(page)) == 16
+
+
 def test_filters_narrow_and_stand_in_the_address(open_digits, visit):
     _, page = open_digits()
     status(page, "Rows 1 to 48 of 150")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from little_runs import RECIPES
+from little_runs import RECIPES, make_strange_run
 from patience import until
 from PIL import Image
 
@@ -184,3 +184,21 @@ def test_turns_are_bubbles_with_intents_and_slots(show):
     assert mine["x"] + mine["width"] > theirs["x"] + theirs["width"]
     marked = dialog.locator(".made mark .slot").all_text_contents()
     assert sorted(marked) == sorted(slot["name"] for slot in row["slots"])
+
+
+def test_any_other_row_is_shown_by_its_columns(serve, visit, tmp_path):
+    _, base = serve({"music": make_strange_run(tmp_path / "music")})
+    page = visit(
+        base, "#/run/recipe%3Amusic", size=PHONE, quiet=False
+    )  # the browser notes that there is no nearest row
+    first = page.locator(".tile .fields").first
+    first.get_by_text("<b>c d e 0</b>").wait_for()
+    assert first.locator("dt").all_text_contents()[:4] == ["melody", "spectrum", "tempo", "mood"]
+    assert first.get_by_text("300 numbers").is_visible() and first.get_by_text("calm").is_visible()
+    page.locator("button.open").first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("town: Bern; height: 540.25").wait_for()
+    assert dialog.get_by_text("loud, old").is_visible() and dialog.get_by_text(str(2**63 - 1)).is_visible()
+    dialog.get_by_text("the real rows are not known").wait_for()
+    check(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]

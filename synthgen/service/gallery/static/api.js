@@ -49,13 +49,15 @@ export async function ask(path, options = {}) {
     const headers = { ...options.headers, ...(key ? { Authorization: `Bearer ${key}` } : {}) };
     const response = await fetch(path, { ...options, headers });
     if (response.status === 401) {
+      await response.text();
       if (sessionStorage.getItem(PLACE) === key) forgetKey();
       await askForKey();
       continue;
     }
     if (!response.ok) {
       const later = response.headers.get("Retry-After");
-      throw new Error((await explain(response)) + (later ? ` (try again in ${later} s)` : ""));
+      const told = (await explain(response)) + (later ? ` (try again in ${later} s)` : "");
+      throw Object.assign(new Error(told), { status: response.status });
     }
     return response;
   }

@@ -26,7 +26,7 @@ class RecipePage {
     this.classes = recipe.classes ?? facts?.classes.map((one) => one.name);
     this.fields = makeForm(recipe.open, this.classes);
     this.status = h("p", { class: "status", role: "status" });
-    this.error = h("p", { class: "note miss", role: "alert", hidden: true });
+    this.error = h("p", { class: "refusal", role: "alert", hidden: true });
     this.place = h("div", { class: "place-of-rows" });
     this.controls = h("div", { class: "controls", role: "group", "aria-label": "How rows are shown", hidden: true });
     this.make = h("button", { type: "submit", class: "primary" }, "Make rows now");
@@ -105,8 +105,10 @@ class RecipePage {
     this.begin();
     const body = { ...this.request(), ...this.fields.read(), format: "json" };
     this.asked = body;
+    this.ended = false;
     try {
       for await (const line of lines(await send("/v1/generate", body, { signal: going.signal }))) this.take(line);
+      if (!this.ended) throw new Error(`The answer ended after ${plural(this.rows.length, "row")}, before all were there; try again.`);
     } catch (error) {
       if (going.signal.aborted) this.status.textContent = `Stopped after ${plural(this.rows.length, "row")}.`;
       else this.status.textContent = "";
@@ -133,6 +135,7 @@ class RecipePage {
   take(line) {
     if (line.error || (line.title && line.status)) throw new Error(line.detail ?? line.error ?? line.title);
     if (line.end) {
+      this.ended = true;
       const rejected = Object.entries(line.rejected ?? {}).filter(([, count]) => count).map(([gate, count]) => `${number(count)} by ${gate}`);
       const told = rejected.length ? `; rejected: ${rejected.join(", ")}` : "";
       this.status.textContent = `${plural(line.rows, "row")} of ${plural(line.candidates ?? line.rows, "candidate")}${told}. Seed ${line.seed}.`;
