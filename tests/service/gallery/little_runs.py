@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synthgen import task as tasks
-from synthgen.export.parquet import ShardedWriter, provenance_feature, rows_to_table, table_to_rows
+from synthgen.export.parquet import ShardedWriter, encode_png, provenance_feature, rows_to_table, table_to_rows
 from synthgen.recipe import load
 from synthgen.types import count_rows, take_rows
 
@@ -110,3 +110,26 @@ def _write_report(folder: Path, recipe: Any, data: Any, refused: np.ndarray) -> 
         "origin": {"name": data.origin.name},
     }  # fmt: skip
     (folder / "dataset" / "report.json").write_text(json.dumps(report))
+
+
+def make_strange_run(folder: Path, rows: int = 6) -> Path:
+    """A run of a task that no view knows, and without gates."""
+    text, number = datasets.Value("string"), datasets.Value("float32")
+    features = datasets.Features({
+        "melody": text, "spectrum": datasets.List(number, length=300), "tempo": datasets.Value("int32"),
+        "mood": datasets.ClassLabel(names=["calm", "wild"]), "cover": datasets.Image(), "tags": datasets.List(text),
+        "place": {"town": text, "height": number}, "provenance": provenance_feature(()),
+    })  # fmt: skip
+    cover = encode_png(np.full((12, 12, 3), 90, np.uint8))
+    columns: dict[str, Any] = {
+        "melody": [f"<b>c d e {i}</b>" for i in range(rows)],
+        "spectrum": [[i + k / 300 for k in range(300)] for i in range(rows)],
+        "tempo": [100 + i for i in range(rows)], "mood": [i % 2 for i in range(rows)], "cover": [cover] * rows,
+        "tags": [["loud", "old"]] * rows, "place": [{"town": "Bern", "height": 540.25}] * rows,
+        "provenance": [{"index": i, "seed": 2**63 - 1, "recipe": "r", "model": "m"} for i in range(rows)],
+    }  # fmt: skip
+    writer = ShardedWriter(folder / "dataset" / "data", "train", features, FILE_ROWS)
+    writer.add(rows_to_table(columns, features, {}))
+    writer.close()
+    (folder / "dataset" / "report.json").write_text(json.dumps({"recipe": "music", "task": "music"}))
+    return folder

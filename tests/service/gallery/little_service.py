@@ -52,6 +52,7 @@ class Little:
     key: str | None = None
     pause: float = 0.0  # seconds before each row
     job_seconds: float = 1.0
+    cut: bool = False  # whether answers lack their last line
     asked: list[dict[str, Any]] = field(default_factory=list)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -113,9 +114,9 @@ def build_little(little: Little) -> FastAPI:
 
 def _add_recipes(app: FastAPI, little: Little, caller: Callable[..., str]) -> None:
     @app.get("/v1/recipes")
-    def recipes(authorization: str | None = Header(None)) -> dict[str, Any]:
+    def recipes(authorization: str | None = Header(None)) -> list[dict[str, Any]]:
         caller(authorization)
-        return {"recipes": [little.recipe(name) for name in little.folders]}
+        return [little.recipe(name) for name in little.folders]
 
     @app.get("/v1/recipes/{name}")
     def recipe(name: str, authorization: str | None = Header(None)) -> dict[str, Any]:
@@ -148,6 +149,8 @@ def _rows(little: Little, body: dict[str, Any]) -> Iterator[str]:
         row.pop("mesh", None)
         label = features["label"].int2str(row["label"]) if "label" in row else None
         yield json.dumps({"index": provenance["index"], "row": row, "label": label, "provenance": provenance}) + "\n"
+    if little.cut:
+        return
     rejected = {"agreement": 3, "copies": 0}
     yield (
         json.dumps(
@@ -166,8 +169,8 @@ def _add_jobs(app: FastAPI, little: Little, caller: Callable[..., str]) -> None:
         job = {
             "id": f"{len(little.jobs):032x}", "recipe": body["recipe"], "count": body["count"],
             "seed": body.get("seed"), "overrides": body.get("overrides", {}), "state": "queued",
-            "stage": None, "done": 0.0, "total": 0.0,
-            "rows": 0, "message": None, "eta_seconds": None, "cancel_requested": False, "made": time.time(),
+            "stage": "", "done": 0.0, "total": 0.0,
+            "rows": 0, "message": "", "eta_seconds": None, "cancel_requested": False, "made": time.time(),
         }  # fmt: skip
         little.jobs[job["id"]] = job
         return little.advance(job)
@@ -175,9 +178,14 @@ def _add_jobs(app: FastAPI, little: Little, caller: Callable[..., str]) -> None:
     @app.get("/v1/jobs")
     def jobs(authorization: str | None = Header(None)) -> dict[str, Any]:
         caller(authorization)
-        return {"jobs": [little.advance(job) for job in reversed(little.jobs.values())], "next": None}
+        return {"jobs": [little.advance(job) for job in reversed(little.jobs.values())], "after": None}
 
-    @app.delete("/v1/jobs/{name}", status_code=202)
+    @app.get("/v1/jobs/{name}")
+    def job(name: str, authorization: str | None = Header(None)) -> dict[str, Any]:
+        caller(authorization)
+        return little.advance(little.jobs[name])
+
+    @app.delete("/v1/jobs/{name}")
     def cancel(name: str, authorization: str | None = Header(None)) -> dict[str, Any]:
         caller(authorization)
         little.jobs[name]["cancel_requested"] = True

@@ -49,13 +49,15 @@ export async function ask(path, options = {}) {
     const headers = { ...options.headers, ...(key ? { Authorization: `Bearer ${key}` } : {}) };
     const response = await fetch(path, { ...options, headers });
     if (response.status === 401) {
+      await response.text();
       if (sessionStorage.getItem(PLACE) === key) forgetKey();
       await askForKey();
       continue;
     }
     if (!response.ok) {
       const later = response.headers.get("Retry-After");
-      throw new Error((await explain(response)) + (later ? ` (try again in ${later} s)` : ""));
+      const told = (await explain(response)) + (later ? ` (try again in ${later} s)` : "");
+      throw Object.assign(new Error(told), { status: response.status });
     }
     return response;
   }
@@ -97,7 +99,8 @@ const MOST = 400; // pictures whose blobs are kept
 const blobs = new Map(); // address -> promise of a blob; a Map remembers the order
 
 export function blob(source) {
-  if (source.png) return Promise.resolve(new Blob([Uint8Array.from(atob(source.png), (c) => c.charCodeAt(0))], { type: "image/png" }));
+  const own = source.png ?? source.ply;
+  if (own) return Promise.resolve(new Blob([Uint8Array.from(atob(own), (c) => c.charCodeAt(0))], { type: source.png ? "image/png" : "" }));
   if (!blobs.has(source.url)) {
     const found = ask(source.url).then((response) => response.blob());
     found.catch(() => blobs.delete(source.url));

@@ -27,6 +27,7 @@ async function go() {
   const place = `${page}/${name}`;
   if (shown?.place === place && shown.update) return shown.update(query);
   leave.abort();
+  document.querySelector("dialog.row[open]")?.close();
   leave = new AbortController();
   const { signal } = leave;
   clearWarning();

@@ -25,12 +25,12 @@ const isMix = (one) => one.type === "object" && one.additionalProperties && one.
 const words = (one) => one.enum ?? (one.const !== undefined ? [one.const] : null);
 const title = (path) => path.at(-1).replaceAll("_", " ");
 
-// [{path: ["conditions", "balance"], keys: as the schema spells them, schema}]
-function leaves(schema, root, path = [], keys = []) {
+// [{path: ["conditions", "balance"], schema}]
+function leaves(schema, root, path = []) {
   return Object.entries(schema.properties ?? {}).flatMap(([name, inner]) => {
     const found = resolve(inner, root);
-    const [here, spelled] = [[...path, ...name.split(".")], [...keys, name]];
-    return found.properties && !found.anyOf ? leaves(found, root, here, spelled) : [{ path: here, keys: spelled, schema: found }];
+    const here = [...path, name];
+    return found.properties && !found.anyOf ? leaves(found, root, here) : [{ path: here, schema: found }];
   });
 }
 
@@ -42,19 +42,20 @@ function put(target, path, value) {
   });
 }
 
-// {node, read(): nested values, readSpelled(): the same with the schema's own keys}
+// {node, read(): {conditions: {balance: …}}, readDotted(): {"conditions.balance": …}}
 export function makeForm(schema, classes) {
   const root = schema ?? {};
   const controls = leaves(root, root).map((leaf) => ({ ...leaf, ...control(leaf, root, classes) }));
-  const gather = (key) => {
+  const read = () => {
     const found = {};
     for (const one of controls) {
       const value = one.read();
-      if (value !== undefined) put(found, one[key], value);
+      if (value !== undefined) put(found, one.path, value);
     }
     return found;
   };
-  return { node: controls.map((one) => one.node), read: () => gather("path"), readSpelled: () => gather("keys") };
+  const readDotted = () => Object.fromEntries(Object.entries(read()).flatMap(([stage, fields]) => Object.entries(fields).map(([name, value]) => [`${stage}.${name}`, value])));
+  return { node: controls.map((one) => one.node), read, readDotted };
 }
 
 function control({ path, schema }, root, classes) {

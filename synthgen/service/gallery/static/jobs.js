@@ -37,8 +37,11 @@ export async function showJobs(main, place, signal) {
     const jobs = listOf(answer, "jobs");
     const isFirst = !items.size;
     put(isFirst ? jobs : jobs.toReversed(), isFirst);
+    const shown = new Set(jobs.map((job) => job.id));
+    const older = [...items.values()].filter((item) => ACTIVE.includes(item.job.state) && !shown.has(item.job.id));
+    for (const item of older) item.update(await get(`/v1/jobs/${item.job.id}`, signal));
     if (isFirst) {
-      cursor = answer.next ?? null;
+      cursor = answer.after ?? null;
       more.hidden = !cursor;
     }
   }
@@ -46,10 +49,15 @@ export async function showJobs(main, place, signal) {
   more.addEventListener("click", async () => {
     const answer = await get(`/v1/jobs?limit=20&after=${encodeURIComponent(cursor)}`, signal);
     put(listOf(answer, "jobs"), true);
-    cursor = answer.next ?? null;
+    cursor = answer.after ?? null;
     more.hidden = !cursor;
   });
-  await look();
+  try {
+    await look();
+  } catch (error) {
+    if (error.status !== 404) throw error;
+    throw new Error("This service makes rows on request and has no jobs.");
+  }
   replace(main, h("h1", { tabindex: "-1" }, "Jobs"), status, empty, list, more);
   watch(look, () => [...items.values()].some((item) => ACTIVE.includes(item.job.state)), signal);
 }
@@ -59,7 +67,12 @@ function watch(look, isBusy, signal) {
     if (signal.aborted) return;
     if (!document.hidden) {
       try {
-        await look();
+        try {
+    await look();
+  } catch (error) {
+    if (error.status !== 404) throw error;
+    throw new Error("This service makes rows on request and has no jobs.");
+  }
       } catch (error) {
         if (error.name !== "AbortError") warn(`Jobs could not be read: ${error.message}`);
       }

@@ -8,7 +8,7 @@ const NAMES = { real: "real rows", synthetic: "synthetic rows", both: "both" };
 const mean = (value) => (value && typeof value === "object" ? value.mean : value);
 
 export function quality(found) {
-  if (!found) return h("p", { class: "hint" }, "Not measured yet: no finished run.");
+  if (!found) return h("p", { class: "hint" }, "Not measured yet.");
   const bars = Object.entries(NAMES).filter(([kind]) => Number.isFinite(mean(found[kind]))).map(([kind, name]) => {
     const value = mean(found[kind]);
     const bar = h("i", { class: kind });

@@ -26,7 +26,7 @@ class RecipePage {
     this.classes = recipe.classes ?? facts?.classes.map((one) => one.name);
     this.fields = makeForm(recipe.open, this.classes);
     this.status = h("p", { class: "status", role: "status" });
-    this.error = h("p", { class: "note miss", role: "alert", hidden: true });
+    this.error = h("p", { class: "refusal", role: "alert", hidden: true });
     this.place = h("div", { class: "place-of-rows" });
     this.controls = h("div", { class: "controls", role: "group", "aria-label": "How rows are shown", hidden: true });
     this.make = h("button", { type: "submit", class: "primary" }, "Make rows now");
@@ -49,10 +49,10 @@ class RecipePage {
     const cap = this.recipe.count_cap;
     const [count, seed] = [newId(), newId()];
     this.count = h("input", { id: count, name: "count", type: "number", min: 1, step: 1, required: true, value: String(Math.min(FIRST, cap ?? FIRST)), "aria-describedby": `${count}-help`, inputmode: "numeric" });
-    this.seed = h("input", { id: seed, name: "seed", type: "number", min: 0, step: 1, placeholder: "as in the recipe", "aria-describedby": `${seed}-help`, inputmode: "numeric" });
+    this.seed = h("input", { id: seed, name: "seed", type: "number", min: 0, step: 1, placeholder: "any", "aria-describedby": `${seed}-help`, inputmode: "numeric" });
     const form = h("form", { class: "settings", "aria-label": "What to make" },
       h("div", { class: "field" }, h("label", { for: count }, "rows"), this.count, h("small", { id: `${count}-help` }, cap ? `At once up to ${number(cap)}; more as a job.` : "How many rows to make.")),
-      h("div", { class: "field" }, h("label", { for: seed }, "seed"), this.seed, h("small", { id: `${seed}-help` }, "The same seed gives the same rows.")),
+      h("div", { class: "field" }, h("label", { for: seed }, "seed"), this.seed, h("small", { id: `${seed}-help` }, "The same seed gives the same rows. Left empty, one is drawn; a job takes the recipe's.")),
       this.fields.node,
       h("p", { class: "actions" }, this.make, this.halt, this.start));
     form.addEventListener("submit", (event) => {
@@ -77,7 +77,7 @@ class RecipePage {
   async startJob() {
     if (!this.settings.reportValidity()) return;
     this.error.hidden = true;
-    const overrides = this.fields.readSpelled();
+    const overrides = this.fields.readDotted();
     const body = { ...this.request(), ...(Object.keys(overrides).length ? { overrides } : {}) };
     this.start.disabled = true;
     try {
@@ -105,8 +105,10 @@ class RecipePage {
     this.begin();
     const body = { ...this.request(), ...this.fields.read(), format: "json" };
     this.asked = body;
+    this.ended = false;
     try {
       for await (const line of lines(await send("/v1/generate", body, { signal: going.signal }))) this.take(line);
+      if (!this.ended) throw new Error(`The answer ended after ${plural(this.rows.length, "row")}, before all were there; try again.`);
     } catch (error) {
       if (going.signal.aborted) this.status.textContent = `Stopped after ${plural(this.rows.length, "row")}.`;
       else this.status.textContent = "";
@@ -133,6 +135,7 @@ class RecipePage {
   take(line) {
     if (line.error || (line.title && line.status)) throw new Error(line.detail ?? line.error ?? line.title);
     if (line.end) {
+      this.ended = true;
       const rejected = Object.entries(line.rejected ?? {}).filter(([, count]) => count).map(([gate, count]) => `${number(count)} by ${gate}`);
       const told = rejected.length ? `; rejected: ${rejected.join(", ")}` : "";
       this.status.textContent = `${plural(line.rows, "row")} of ${plural(line.candidates ?? line.rows, "candidate")}${told}. Seed ${line.seed}.`;

@@ -47,7 +47,7 @@ export class RowDialog {
       const whole = await load();
       if (this.current === brief.index) this.fill(whole, whole);
     } catch (error) {
-      if (this.current === brief.index) this.body.append(h("p", { class: "note miss" }, error.message));
+      if (this.current === brief.index) this.body.append(h("p", { class: "refusal" }, error.message));
     }
   }
 

@@ -29,7 +29,7 @@ export const points = {
     const canvas = h("canvas", { width: large ? SIDES.large : SIDES.small, height: large ? SIDES.large : SIDES.small, role: "img", "aria-label": label });
     const box = h("div", { class: large ? "cloud large" : "cloud" }, canvas);
     const turning = new Turning(canvas, scene, state, large);
-    if (large && row.mesh?.url) box.append(meshSwitch(row, scene, turning));
+    if (large && (row.mesh?.url || row.mesh?.ply)) box.append(meshSwitch(row, scene, turning));
     if (large) box.append(h("p", { class: "hint" }, "Drag to turn, or use the arrow keys."));
     return box;
   },

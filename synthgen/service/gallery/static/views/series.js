@@ -5,7 +5,8 @@ import { h, number, svg } from "../dom.js";
 import { toggles } from "./controls.js";
 import { numbers } from "./numbers.js";
 
-const SIZE = { small: [240, 150], large: [760, 420] };
+const SIZE = { small: [240, 150], large: [760, 420], phone: [400, 340] };
+const NARROW = matchMedia("(max-width: 800px)");
 const LEFT = 46; // of the large plot, for its scale
 const BELOW = 26;
 const GAP = 4;
@@ -63,7 +64,7 @@ function parsed(row) {
 }
 
 function plot(row, found, state, large) {
-  const [width, height] = large ? SIZE.large : SIZE.small;
+  const [width, height] = large ? (NARROW.matches ? SIZE.phone : SIZE.large) : SIZE.small;
   const spans = ranges(state, found);
   const off = state.get("off", new Set());
   const channels = Array.from({ length: found.shape[0] }, (_, k) => k).filter((k) => !off.has(k)).slice(0, large ? 64 : MOST);
