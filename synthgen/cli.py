@@ -145,6 +145,17 @@ def validate(recipe: RecipeName, changes: Changes = None, out: Out = None) -> No
 
 
 @app.command()
+def regenerate(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
+    index: Annotated[int, typer.Argument(min=0, metavar="INDEX", help="The row's provenance.index.")],
+) -> None:
+    """Make one row of a run again, and say whether it is identical."""
+    from .regeneration import regenerate as make_again
+
+    typer.echo(str(make_again(run, index)))
+
+
+@app.command()
 def serve(
     recipes: Annotated[list[str], typer.Argument(metavar="RECIPE|RUN...", help="Recipes, and folders of runs.")],
     host: Annotated[
