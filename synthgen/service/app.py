@@ -89,6 +89,12 @@ def build_app(service: Service) -> FastAPI:
     )
     app.state.keys = service.keys
     problems.install(app)
+
+    @app.exception_handler(SQLAlchemyError)
+    async def _away(request: Request, error: SQLAlchemyError) -> Response:
+        told = "the service's database does not answer; try again"
+        return problems.respond(503, "Database away", told, problems.request_id(request), {"Retry-After": "5"})
+
     _add_health(app, service)
     _add_recipes(app, service)
     app.include_router(generate.build_router(service))

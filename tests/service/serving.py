@@ -16,7 +16,7 @@ import httpx
 import psutil
 from tiny import start
 
-PATIENCE = 240.0  # seconds in which a service has to be ready on a busy machine
+PATIENCE = 480.0  # seconds in which a service has to be ready on a busy machine
 
 
 @dataclass
@@ -58,7 +58,7 @@ class Running:
                 return answer
         except httpx.TransportError:
             pass
-        time.sleep(15)
+        time.sleep(45)  # a proxy that died is back within half a minute
         return httpx.request(method, self.url + path, timeout=120, **more)
 
     def wait_for_job(self, id: str, seconds: float = PATIENCE) -> dict[str, Any]:
