@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import signal
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import psutil
 import pytest
 from serving import Running, free_port, serving
 from tiny import SMALL, data_digests, start
@@ -55,15 +52,6 @@ def undisturbed_jobs(service, digits) -> dict[int, dict[str, str]]:
     return {seed: data_digests(job_folder(root, id)) for seed, id in ids.items()}
 
 
-def works_for_us(process: psutil.Process) -> bool:
-    """Replicas and processes of jobs; Ray's own agents may outlive it for a while, idle."""
-    try:
-        words = " ".join(process.cmdline())
-    except psutil.Error:
-        return False
-    return "ServeReplica" in words or "jobs.worker" in words
-
-
 def draw(running: Running, seed: int, count: int = 4) -> bytes:
     answer = running.ask("POST", "/v1/generate", json={"recipe": "classification", "count": count, "seed": seed})
     assert answer.status_code == 200, answer.text
@@ -91,28 +79,6 @@ def test_requests_at_the_same_time_get_what_they_get_alone(service, undisturbed_
     got = [answer.content if answer.status_code == 200 else draw(service, seed, 1 + seed % 7)
            for seed, answer in enumerate(together)]  # fmt: skip
     assert got == alone
-
-
-def test_killed_and_started_again_every_job_ends_as_it_should(digits, undisturbed_jobs, tmp_path):
-    with serving(tmp_path, digits) as first:
-        ids = {seed: begin(first, seed) for seed in (1, 2, 3)}
-        gone = begin(first, 4)
-        first.ask("DELETE", f"/v1/jobs/{gone}")
-        while first.ask("GET", f"/v1/jobs/{ids[1]}").json()["stage"] not in ("sample", "evaluate", "export"):
-            time.sleep(0.1)
-        mine = psutil.Process(first.process.pid).children(recursive=True)
-        first.process.kill()
-        ours = [one for one in mine if one.is_running() and works_for_us(one)]
-        _, alive = psutil.wait_procs(ours, timeout=60)
-        assert not [left for left in alive if left.status() != psutil.STATUS_ZOMBIE]
-    with serving(tmp_path, digits) as second:
-        for seed, id in ids.items():
-            assert second.wait_for_job(id)["state"] == "done"
-            assert data_digests(job_folder(tmp_path / "state", id)) == undisturbed_jobs[seed]
-        assert second.ask("GET", f"/v1/jobs/{gone}").json()["state"] == "cancelled"
-        assert begin(second, 1) == ids[1]  # the key is remembered
-        second.process.send_signal(signal.SIGINT)
-        assert second.process.wait(60) == 130
 
 
 @pytest.mark.parametrize(
