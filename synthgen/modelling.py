@@ -72,7 +72,7 @@ def fit_model(
 def echo_training(place: RunFolder, progress: Progress) -> Callable[[], None]:
     """A function that passes on what a training in another process has told since it was last called."""
     path, told = place.state / "log.jsonl", 0.0
-    read = path.stat().st_size if path.exists() else 0
+    read = path.stat().st_size
 
     def echo() -> None:
         nonlocal read, told

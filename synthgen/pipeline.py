@@ -91,7 +91,7 @@ def run(
             return RunResult(folder, json.loads((place.dataset / "report.json").read_text()))
         place.log("start")
         if train_workers is not None and ray is not None and not is_sound(place.model):
-            _train_on_workers(recipe, place, train_workers, ray, progress)
+            train_on_workers(recipe, place, train_workers, ray, progress)
         shop = open_workshop(recipe, place, progress, processes)
         selection = _open_selection(recipe, shop)
         with _open_engine(recipe, place, shop.maker, replicas, ray) as engine:
@@ -103,7 +103,8 @@ def run(
         return RunResult(folder, report)
 
 
-def _train_on_workers(recipe: Recipe, place: RunFolder, count: int, ray: RayOptions, progress: Progress) -> None:
+def train_on_workers(recipe: Recipe, place: RunFolder, count: int, ray: RayOptions, progress: Progress) -> None:
+    """The model of a run that this process holds, by `count` workers of Ray's, on the run's own cluster or another."""
     progress.stage("train", 100)
     connect(replace(ray, replicas=(count, count), threads=1))
     run_workers(

@@ -84,17 +84,15 @@ def _fit(work: Callable[[Any], None], what: Any, count: int, gpus: bool, storage
 
 def _raise_mistake(error: BaseException, tried: int) -> None:
     """Raise what another try would meet again; return where workers died."""
-    from ray.exceptions import RayActorError
     from ray.train import WorkerGroupError
 
     if not isinstance(error, WorkerGroupError):
         raise error
-    causes = [getattr(cause, "_base_exc", cause) for cause in error.worker_failures.values()]
-    for cause in causes:
-        if not isinstance(cause, PartnerLost | RayActorError):
-            raise cause from None
+    for failure in error.worker_failures.values():
+        raised = getattr(failure, "_base_exc", None)  # what a worker's own code raised; Ray's failures have none
+        if raised is not None and not isinstance(raised, PartnerLost):
+            raise raised from None
     if tried == TRIES:
         raise UserError(
-            f"--train-workers: workers died {TRIES} times ({type(causes[0]).__name__}); look at their memory, or use "
-            "fewer"
+            f"--train-workers: workers died {TRIES} times; look at their memory and at Ray's logs, or use fewer"
         ) from None
