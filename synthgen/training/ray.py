@@ -89,9 +89,9 @@ def _raise_mistake(error: BaseException, tried: int) -> None:
     if not isinstance(error, WorkerGroupError):
         raise error
     for failure in error.worker_failures.values():
-        raised = getattr(failure, "_base_exc", None)  # what a worker's own code raised; Ray's failures have none
-        if raised is not None and not isinstance(raised, PartnerLost):
-            raise raised from None
+        deadly = isinstance(failure, PartnerLost) or type(failure).__module__.startswith("ray.")
+        if not deadly:  # the work itself raised it
+            raise failure from None
     if tried == TRIES:
         raise UserError(
             f"--train-workers: workers died {TRIES} times; look at their memory and at Ray's logs, or use fewer"

@@ -70,14 +70,13 @@ def test_more_workers_than_a_cluster_has_room_for_are_refused(tmp_path):
 
 def test_mistakes_are_told_and_deaths_are_tried_again():
     from ray.train import WorkerGroupError
-    from ray.train.v2._internal.exceptions import UserExceptionWithTraceback, WorkerHealthCheckFailedError
+    from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
 
     def failing(*failures: Exception) -> WorkerGroupError:
         return WorkerGroupError("told", dict(enumerate(failures)))
 
-    lost = UserExceptionWithTraceback(PartnerLost("another process has ended"), "")
+    lost, mistake = PartnerLost("another process has ended"), UserError("source: it is missing")
     death = WorkerHealthCheckFailedError("killed", RuntimeError("no more"))
-    mistake = UserExceptionWithTraceback(UserError("source: it is missing"), "")
     _raise_mistake(failing(lost, death), tried=1)
     with pytest.raises(UserError, match="source: it is missing"):
         _raise_mistake(failing(lost, mistake), tried=1)
