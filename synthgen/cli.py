@@ -67,11 +67,15 @@ def run(
     address: Annotated[
         str | None, typer.Option("--ray-address", help="ray: of a cluster; default: one of this machine alone.")
     ] = None,
+    trainers: Annotated[
+        int | None, typer.Option("--train-workers", min=1, max=1024, help="ray: who train, on a GPU or a core each.")
+    ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of going on.")] = False,
 ) -> None:
     """Make the dataset of a recipe, or go on with an unfinished run."""
     bounds = _read_replicas(engine, replicas)
     own = {"--threads-per-replica": threads, "--gpus-per-replica": gpus, "--ray-address": address}
+    own["--train-workers"] = trainers
     for option, value in own.items():
         if engine == "local" and value is not None:
             raise UserError(f"{option}: {value!r} is for --engine ray; remove it, or add --engine ray")
@@ -86,10 +90,13 @@ def run(
     with join() as processes:
         if not processes.leads:
             return pipeline.follow(loaded, folder, processes)
+        if trainers is not None and processes.count > 1:
+            raise UserError(f"--train-workers: {trainers} is for a synthgen that no launcher started; remove it")
         with progress.on(sys.stderr) as bars:
             result = pipeline.run(
-                loaded, folder, replicas=bounds and bounds[1], ray=ray, fresh=fresh, progress=bars, processes=processes
-            )
+                loaded, folder, replicas=bounds and bounds[1], ray=ray, fresh=fresh, progress=bars,
+                processes=processes, train_workers=trainers,
+            )  # fmt: skip
     typer.echo(str(result))
 
 

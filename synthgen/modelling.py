@@ -2,7 +2,7 @@
 
 It joins training and sampling for the looks in between; the shards know only the finished model.
 
-    net, history = fit_model(recipe, place, task, data, codec, labels, descriptors, progress)
+    net, history = fit_model(recipe, place, Lesson(task, data, codec, labels, descriptors), progress)
 
 Where several processes train, the others call `follow_training`.
 """
@@ -14,6 +14,8 @@ import json
 import time
 import zipfile
 import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,20 +43,53 @@ AS_JSON = ".json"  # what the names of columns of texts end with in a look
 WEIGHTS = Path("denoiser") / "diffusion_pytorch_model.safetensors"
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """What a denoiser is trained on, and what its looks need."""
+
+    task: Task
+    data: Data
+    codec: Codec
+    labels: LabelGenerator
+    descriptors: np.ndarray  # of the training rows
+
+
 def fit_model(
-    recipe: Recipe, place: RunFolder, task: Task, data: Data, codec: Codec, labels: LabelGenerator,
-    descriptors: np.ndarray, progress: Progress, processes: Processes = ALONE,
-) -> tuple[nn.Module, dict[str, Any]]:  # fmt: skip
+    recipe: Recipe, place: RunFolder, lesson: Lesson, progress: Progress, processes: Processes = ALONE
+) -> tuple[nn.Module, dict[str, Any]]:
     """(denoiser with float32 weights, facts about its training). A sound model on disk is loaded as it is."""
-    net = _build(recipe, task, data, codec)
+    net = _build(recipe, lesson.task, lesson.data, lesson.codec)
     if not is_sound(place.model):
         progress.stage("train", 100)
-        _train(recipe, place, task, data, codec, labels, descriptors, progress, net, processes)
+        _train(recipe, place, lesson, progress, net, processes)
     processes.leave()
     history = json.loads((place.model / HISTORY).read_text())
     history["model_sha256"] = digest(place.model / WEIGHTS)
     history["parameters"] = sum(p.numel() for p in net.parameters())
     return load_denoiser(type(net), place.model), history
+
+
+def echo_training(place: RunFolder, progress: Progress) -> Callable[[], None]:
+    """A function that passes on what a training in another process has told since it was last called."""
+    path, told = place.state / "log.jsonl", 0.0
+    read = path.stat().st_size
+
+    def echo() -> None:
+        nonlocal read, told
+        with path.open("rb") as file:
+            file.seek(read)
+            new = file.read()
+        new = new[: new.rfind(b"\n") + 1]  # the last line may not be whole yet
+        read += len(new)
+        for entry in map(json.loads, new.splitlines()):
+            if entry["event"] == "training":
+                progress.advance(100 * (entry["share"] - told))
+                progress.note(entry["text"])
+                told = entry["share"]
+            elif entry["event"] == "model" and entry["stopped"] != "finished":
+                progress.note(f"training ended early: {entry['stopped']}")
+
+    return echo
 
 
 def follow_training(
@@ -78,10 +113,10 @@ def _build(recipe: Recipe, task: Task, data: Data, codec: Codec) -> Any:
 
 
 def _train(
-    recipe: Recipe, place: RunFolder, task: Task, data: Data, codec: Codec, labels: LabelGenerator,
-    descriptors: np.ndarray, progress: Progress, net: nn.Module, processes: Processes,
-) -> None:  # fmt: skip
-    conditions = labels.draw(np.arange(LOOK_ROWS))
+    recipe: Recipe, place: RunFolder, lesson: Lesson, progress: Progress, net: nn.Module, processes: Processes
+) -> None:
+    data, codec, descriptors = lesson.data, lesson.codec, lesson.descriptors
+    conditions = lesson.labels.draw(np.arange(LOOK_ROWS))
     usual = nearest_distances(codec.describe(data.validation), descriptors, k=1)[:, 0]
     usual_labels = data.validation.get("label")
     if len(usual) < FEW_ROWS:  # too few to tell what is usual: training rows, each against the others, tell it too
@@ -105,7 +140,7 @@ def _train(
 
     began = time.monotonic()
     result = train(
-        net, codec, data, recipe.train, seed=recipe.seed, folder=place.state / "training", augment=task.augment,
+        net, codec, data, recipe.train, seed=recipe.seed, folder=place.state / "training", augment=lesson.task.augment,
         look=look, report=tell, processes=processes,
     )  # fmt: skip
     if not all(bool(torch.isfinite(p).all()) for p in net.parameters()) or not result.step:

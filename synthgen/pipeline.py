@@ -14,7 +14,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from .gates.selection import Selection
 from .gates.words import forbid_words
 from .hardware import cores, look
 from .harvest import gather
-from .modelling import fit_model, follow_training
+from .modelling import Lesson, echo_training, fit_model, follow_training
 from .ondemand import OnDemand
 from .production import Maker
 from .progress import Progress, Silent
@@ -39,10 +39,11 @@ from .run_folder import RunFolder
 from .sampling.engine import Engine
 from .sampling.local import LocalEngine
 from .sampling.sampler import Sampler
-from .sampling.serve import RayEngine, RayOptions
+from .sampling.serve import RayEngine, RayOptions, connect
 from .storage import is_sound
 from .task import Task
-from .training.processes import ALONE, Processes
+from .training.processes import ALONE, Processes, join
+from .training.ray import run_workers
 from .types import Check, Codec, Columns, Data, Judge
 
 PATIENCE = 86_400.0  # seconds that a run waits for another one that trains its model
@@ -79,15 +80,18 @@ class Workshop:
 
 def run(
     recipe: Recipe, folder: Path, *, replicas: int | None = None, ray: RayOptions | None = None, fresh: bool = False,
-    progress: Progress | None = None, processes: Processes = ALONE,
+    progress: Progress | None = None, processes: Processes = ALONE, train_workers: int | None = None,
 ) -> RunResult:  # fmt: skip
     """Make the dataset of a recipe in `folder`, or what is still missing of it, with so many threads or, with `ray`,
-    on such replicas. Of several `processes` this one leads; the others `follow`. Raises UserError."""
+    on such replicas. Of several `processes` this one leads; the others `follow`. With `ray` and `train_workers` the
+    model is trained by so many workers of Ray's. Raises UserError."""
     progress = progress or Silent()
     with RunFolder(folder, recipe, fresh) as place:
         if place.is_finished():
             return RunResult(folder, json.loads((place.dataset / "report.json").read_text()))
         place.log("start")
+        if train_workers is not None and ray is not None and not is_sound(place.model):
+            train_on_workers(recipe, place, train_workers, ray, progress)
         shop = open_workshop(recipe, place, progress, processes)
         selection = _open_selection(recipe, shop)
         with _open_engine(recipe, place, shop.maker, replicas, ray) as engine:
@@ -97,6 +101,26 @@ def run(
         findings["seconds"] = {"evaluate": time.perf_counter() - began}
         report = deliver(recipe, place, shop.task, shop.data, shop.history, harvest, findings, progress)
         return RunResult(folder, report)
+
+
+def train_on_workers(recipe: Recipe, place: RunFolder, count: int, ray: RayOptions, progress: Progress) -> None:
+    """The model of a run that this process holds, by `count` workers of Ray's, on the run's own cluster or another."""
+    progress.stage("train", 100)
+    connect(replace(ray, replicas=(count, count), threads=1))
+    run_workers(
+        train_along, name_run(recipe, place.path), count, storage=place.state / "ray",
+        tell=echo_training(place, progress),
+    )  # fmt: skip
+
+
+def train_along(run: tuple[str, str]) -> None:
+    """What each of several workers does that train the model of a run, as `name_run` tells it; another process holds
+    the run meanwhile, and the first of the workers writes its model."""
+    recipe, place = _read_run(run)
+    with join() as processes:
+        if not processes.leads:
+            return follow(recipe, place.path, processes)
+        fit_model(recipe, place, open_source(recipe, place, Silent(), processes)[0], Silent(), processes)
 
 
 def prepare(recipe: Recipe, folder: Path, progress: Progress | None = None, patience: float = PATIENCE) -> None:
@@ -149,14 +173,18 @@ def choose_replicas(
     return RayOptions((fewest, most), threads or own, shared, address)
 
 
+def _read_run(run: tuple[str, str]) -> tuple[Recipe, RunFolder]:
+    document = json.loads(run[0])
+    wanted = recipe_class(document["task"]).model_validate(document)
+    return wanted, RunFolder(Path(run[1]), wanted, fresh=False)
+
+
 def open_maker(run: tuple[str, str]) -> OnDemand:
     """The maker of a run, as `name_run` tells it, whose model is trained; for a process beside the one that holds the
     run. Writes nothing."""
-    document, folder = json.loads(run[0]), run[1]
-    wanted = recipe_class(document["task"]).model_validate(document)
-    place = RunFolder(Path(folder), wanted, fresh=False)
+    wanted, place = _read_run(run)
     if not is_sound(place.model):
-        raise UserError(f"--out: {folder!r} has no model that this machine can read; is the folder shared with it?")
+        raise UserError(f"--out: {run[1]!r} has no model that this machine can read; is the folder shared with it?")
     return OnDemand(wanted, open_workshop(wanted, place, Silent()).maker, place.labels)
 
 
@@ -199,23 +227,9 @@ def preview(
 
 def open_workshop(recipe: Recipe, place: RunFolder, progress: Progress, processes: Processes = ALONE) -> Workshop:
     """Everything up to the first shard: data, label generator, model, judge and gates."""
-    together = processes.invite(not is_sound(place.model))
-    task = tasks.find(recipe.task)
-    progress.stage("source")
-    data = task.load(recipe.source, recipe.seed)
-    for note in data.origin.notes:
-        progress.note(note)
-    source = digest_columns(data.train, data.validation, data.heldout)
-    place.expect("source", source, "use --fresh to start over")
-    if together:
-        _compare_source(source, processes)
-    # before the training: a wrong name shall not cost a model
-    checks = list_checks(task, data, recipe.gates)
-    codec: Codec = task.codec(data, recipe.model)
-    progress.stage("labels")
-    labels = task.labels(data, recipe.conditions, recipe.seed, place.labels)
-    descriptors = codec.describe(data.train)
-    net, history = fit_model(recipe, place, task, data, codec, labels, descriptors, progress, processes)
+    lesson, checks = open_source(recipe, place, progress, processes)
+    task, data, codec, descriptors = lesson.task, lesson.data, lesson.codec, lesson.descriptors
+    net, history = fit_model(recipe, place, lesson, progress, processes)
     progress.stage("judge")
     judge = task.fit_judge(data, recipe.seed, place.judges)
     place.rest_on(history["model_sha256"])
@@ -232,9 +246,31 @@ def open_workshop(recipe: Recipe, place: RunFolder, progress: Progress, processe
     sampler = Sampler(net, codec, recipe.sample, seed)
     digests = (recipe.sha256, history["model_sha256"])
     maker = Maker(
-        task, data, labels.with_seed(seed), sampler, judge, gates, seed, *digests, recipe.sample.shard_size
+        task, data, lesson.labels.with_seed(seed), sampler, judge, gates, seed, *digests, recipe.sample.shard_size
     )  # fmt: skip
     return Workshop(task, data, maker, history, descriptors)
+
+
+def open_source(
+    recipe: Recipe, place: RunFolder, progress: Progress, processes: Processes
+) -> tuple[Lesson, tuple[Check, ...]]:
+    """What the training needs, to which the other processes are invited, and the checks of rows."""
+    together = processes.invite(not is_sound(place.model))
+    task = tasks.find(recipe.task)
+    progress.stage("source")
+    data = task.load(recipe.source, recipe.seed)
+    for note in data.origin.notes:
+        progress.note(note)
+    source = digest_columns(data.train, data.validation, data.heldout)
+    place.expect("source", source, "use --fresh to start over")
+    if together:
+        _compare_source(source, processes)
+    # before the training: a wrong name shall not cost a model
+    checks = list_checks(task, data, recipe.gates)
+    codec: Codec = task.codec(data, recipe.model)
+    progress.stage("labels")
+    labels = task.labels(data, recipe.conditions, recipe.seed, place.labels)
+    return Lesson(task, data, codec, labels, codec.describe(data.train)), checks
 
 
 def list_checks(task: Task, data: Data, options: GateOptions) -> tuple[Check, ...]:

@@ -37,7 +37,6 @@ Look = Callable[[nn.Module, int], float | None]  # (net with averaged weights, s
 LOOKS = (0.1, 0.25, 0.5, 0.75, 1.0)  # shares of the training at which samples are drawn
 HELD_BYTES = 2**29  # of encoded training rows that are kept; more rows are encoded batch by batch
 VALIDATION_ROWS = 64  # at five noise levels each; more took a third of a short training
-SHARING = DistributedDataParallelKwargs(find_unused_parameters=True)  # without augmentation, say, what tells of it
 
 
 @dataclass
@@ -73,7 +72,8 @@ def train(
     Several `processes` that call this with the same data and options make the steps of one with batches so many times
     as large. Only process 0 looks, reports and writes.
     """
-    return Training(net, codec, data, options, seed, folder, augment, look, report, processes).run()
+    with noticing_loss():
+        return Training(net, codec, data, options, seed, folder, augment, look, report, processes).run()
 
 
 class Training:
@@ -87,15 +87,16 @@ class Training:
         self.augment, self.look, self.report, self.processes = augment, look, report, processes
         self.rows = EncodedRows(codec, data.train)
         self.batch_size = options.batch_size * processes.count  # rows of all processes
-        processes.tell(0.0)  # one may have opened its source sooner than another
         precision = options.precision if options.precision != "auto" else "bf16" if bf16_is_fast() else "fp32"
         # accelerate keeps the first precision of a process for good; a second training may want another
         AcceleratorState._reset_state()
+        sharing = DistributedDataParallelKwargs()
         self.accelerator = Accelerator(
             mixed_precision="bf16" if precision == "bf16" else "no", gradient_accumulation_steps=options.accumulate,
-            kwargs_handlers=[SHARING],
+            kwargs_handlers=[sharing],
         )  # fmt: skip
-        net.to(self.accelerator.device)
+        self.net = net.to(self.accelerator.device)
+        sharing.find_unused_parameters = processes.count > 1 and self.leaves_some_out()
         self.net = self.accelerator.prepare_model(net)
         self.optimizers = [self.accelerator.prepare_optimizer(o) for o in build_optimizers(net, options)]
         self.average, self.progress = Average(net, options.ema), Progress()
@@ -107,11 +108,17 @@ class Training:
     def inner(self) -> nn.Module:
         return self.accelerator.unwrap_model(self.net)
 
-    def run(self) -> Progress:
-        with noticing_loss():
-            return self._run()
+    def leaves_some_out(self) -> bool:
+        """Whether a step has no use for some parameters: without augmentation, say, for what tells of it."""
+        found = False
+        if self.processes.leads:
+            with self.accelerator.autocast():
+                loss = self.loss(0)
+            all_of_them = [p for p in self.net.parameters() if p.requires_grad]
+            found = any(gradient is None for gradient in torch.autograd.grad(loss, all_of_them, allow_unused=True))
+        return bool(self.processes.tell(found)[0])
 
-    def _run(self) -> Progress:
+    def run(self) -> Progress:
         self.checkpoints.restore()
         progress, began = self.progress, time.monotonic() - self.progress.seconds
         saved_at = time.monotonic()

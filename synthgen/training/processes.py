@@ -29,6 +29,10 @@ PATIENCE = timedelta(minutes=20)  # that process 0 may be busy with a look or wi
 LOST = ("onnection closed", "onnection reset", "onnection refused", "roken pipe", "imed out", "eer closed")
 
 
+class PartnerLost(UserError):
+    """Another process has gone; its own error is the cause."""
+
+
 class Processes:
     """Those of one training; by itself: this process alone."""
 
@@ -112,13 +116,13 @@ def connect() -> Processes:
 
 @contextmanager
 def noticing_loss() -> Iterator[None]:
-    """A UserError where another process of the training has gone: its own message tells why."""
+    """Raises PartnerLost where another process of the training has gone."""
     try:
         yield
     except RuntimeError as error:
         if not isinstance(error, dist.DistError) and not any(word in str(error) for word in LOST):
             raise
-        raise UserError(
+        raise PartnerLost(
             "another process of this training has ended or hangs; its own message tells why, and the same command goes "
             "on from the last checkpoint"
         ) from error
