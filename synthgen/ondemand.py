@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +26,7 @@ import pyarrow as pa
 from .diffusion.noise import row_generator
 from .production import Maker, unpack
 from .recipe import Recipe
-from .requests import change
+from .requests import accept
 from .sampling.engine import Answer, Shard, Wish
 from .types import Columns, LabelGenerator, join_rows, take_rows
 
@@ -81,10 +81,14 @@ class OnDemand:
         maker = self._adjusted(overrides)
         spans = [np.arange(wish.first, wish.first + wish.count) for wish in wishes]
         seeds = np.repeat([wish.seed for wish in wishes], [wish.count for wish in wishes]).astype(np.int64)
-        drawn = [maker.labels.with_seed(wish.seed).draw(span) for wish, span in zip(wishes, spans, strict=True)]
         numbers, total = np.concatenate(spans), len(seeds)
         lanes = min((size for size in self.sizes if size >= total), default=self.lanes or 1)
-        table, seconds = maker.make_drawn(lambda _: join_rows(*drawn), numbers, seeds, lanes)
+
+        def draw(_: np.ndarray) -> Columns:
+            own = (maker.labels.with_seed(wish.seed).draw(span) for wish, span in zip(wishes, spans, strict=True))
+            return join_rows(*own)
+
+        table, seconds = maker.make_drawn(draw, numbers, seeds, lanes)
         return self._answers(maker, wishes, table, seconds, form)
 
     def _answers(
@@ -116,7 +120,7 @@ class OnDemand:
             return self._changed[overrides]
 
     def _adjust(self, overrides: str) -> Maker:
-        recipe, maker = change(self.recipe, json.loads(overrides)), self.maker
+        recipe, maker = accept(self.recipe, json.loads(overrides)), self.maker
         labels: LabelGenerator = maker.labels
         if recipe.conditions != self.recipe.conditions:
             labels = maker.task.labels(maker.data, recipe.conditions, self.recipe.seed, self.folder)
@@ -160,7 +164,6 @@ def _other(seed: int) -> int:
 
 
 def _equal(a: Columns, b: Columns) -> bool:
-    same: Callable[[Any, Any], bool] = lambda x, y: (  # noqa: E731
-        bool(np.array_equal(x, y)) if isinstance(x, np.ndarray) else bool(x == y)
-    )
-    return all(same(x, y) for name in a for x, y in zip(a[name], b[name], strict=True))
+    """Whether both hold the same rows; cells may be arrays, texts or tuples."""
+    pairs = ((x, y) for name in a for x, y in zip(a[name], b[name], strict=True))
+    return all(np.array_equal(x, y) if isinstance(x, np.ndarray) else x == y for x, y in pairs)

@@ -82,12 +82,11 @@ class Maker:
 
     def make(self, indices: range) -> tuple[pa.Table, dict[str, float]]:
         """The candidates `indices` of the run's own seed, refused ones among them, and the seconds of each stage."""
-        return self.make_drawn(self.labels.draw, np.arange(indices.start, indices.stop))
+        return self.make_drawn(self.labels.draw, np.array(indices), np.full(len(indices), self.seed, np.int64))
 
     def make_drawn(
-        self, draw: Callable[[np.ndarray], Columns], numbers: np.ndarray, seeds: np.ndarray | None = None,
-        lanes: int = 1,
-    ) -> tuple[pa.Table, dict[str, float]]:  # fmt: skip
+        self, draw: Callable[[np.ndarray], Columns], numbers: np.ndarray, seeds: np.ndarray, lanes: int = 1
+    ) -> tuple[pa.Table, dict[str, float]]:
         """The candidates `numbers` (N,) with the conditions that `draw` gives them, refused ones among them, and the
         seconds each stage and each gate took; `seeds` and `lanes` are those of `Sampler.sample`.
 
@@ -95,7 +94,6 @@ class Maker:
         decisions that need the other rows.
         """
         clock = Clock()
-        seeds = np.full(len(numbers), self.seed, np.int64) if seeds is None else seeds
         with clock.stage("conditions"):
             conditions = draw(numbers)
         with clock.stage("sample"):

@@ -2,23 +2,20 @@
 
 A request cannot name what is not opened; so no path, model or code comes from outside.
 
-    changed = change(recipe, {"conditions": {"balance": {"3": 1.0}}, "sample": {"steps": 12}})
-    describe(recipe)        # JSON Schema of such changes
+    changed = accept(recipe, {"conditions.balance": {"3": 1.0}, "sample.steps": 12})
+    describe(recipe)        # JSON Schema of such values
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
-
-from pydantic import ValidationError
 
 from . import task
 from .callers import USUAL
 from .errors import UserError
-from .mistakes import explain, meant, shorten, show
-from .recipe import Recipe, recipe_class
+from .mistakes import meant, shorten, show
+from .recipe import Recipe, change, recipe_class
 
 STAGES = ("conditions", "sample")
 CLOSED = ("sample.seed", "sample.batch_size", "sample.shard_size", "sample.precision")  # those of the operator
@@ -37,32 +34,26 @@ def opened(recipe: Recipe) -> tuple[str, ...]:
     return recipe.serve.open
 
 
-def change(recipe: Recipe, overrides: Mapping[str, Any]) -> Recipe:
-    """The recipe with a caller's values, {"conditions": {…}, "sample": {…}}. Raises UserError."""
-    fields, document = opened(recipe), recipe.resolved()
-    for stage, values in overrides.items():
-        if not isinstance(values, Mapping):
-            raise UserError(f"{shorten(str(stage))}: {show(values)} is not a mapping of fields; write {{field: value}}")
-        for name, value in values.items():
-            if f"{stage}.{name}" not in fields:
-                dotted = shorten(f"{stage}.{name}")
-                raise UserError(f"{dotted}: is not opened to callers; {meant(dotted, fields)}")
-            document[stage][name] = value
-    made = recipe_class(recipe.task)
-    try:
-        changed = made.model_validate_json(json.dumps(document), strict=True)
-    except ValidationError as error:
-        raise UserError(explain(error, document, made)[0].text) from None
-    if changed.sample.steps > max(recipe.serve.most_steps, recipe.sample.steps):
+def accept(recipe: Recipe, overrides: Mapping[str, Any]) -> Recipe:
+    """The recipe with a caller's values of dotted fields, {"sample.steps": 12}. Raises UserError."""
+    fields = opened(recipe)
+    for name in overrides:
+        if name not in fields:
+            raise UserError(f"{shorten(name)}: is not opened to callers; {meant(name, fields)}")
+    changed = change(recipe, overrides)
+    if changed.sample.steps > _most_steps(recipe):
         raise UserError(
-            f"sample.steps: {changed.sample.steps} is more than callers may ask for; use at most "
-            f"{max(recipe.serve.most_steps, recipe.sample.steps)}"
+            f"sample.steps: {changed.sample.steps} is more than callers may ask for; use at most {_most_steps(recipe)}"
         )
     return changed
 
 
+def _most_steps(recipe: Recipe) -> int:
+    return max(recipe.serve.most_steps, recipe.sample.steps)
+
+
 def describe(recipe: Recipe) -> dict[str, Any]:
-    """JSON Schema (2020-12) of what `change` takes; defaults are the recipe's own values."""
+    """JSON Schema (2020-12) of the fields that callers may set, by stage, with the recipe's values as defaults."""
     whole, now = recipe_class(recipe.task).model_json_schema(), recipe.resolved()
     defs: dict[str, Any] = whole.get("$defs", {})
     stages: dict[str, dict[str, Any]] = {}
@@ -71,7 +62,7 @@ def describe(recipe: Recipe) -> dict[str, Any]:
         own = defs[whole["properties"][stage]["$ref"].rpartition("/")[2]]["properties"][field]
         own = {**own, "default": now[stage][field]}
         if name == "sample.steps":
-            own["maximum"] = max(recipe.serve.most_steps, recipe.sample.steps)
+            own["maximum"] = _most_steps(recipe)
         stages.setdefault(stage, {})[field] = own
     used = _reached(stages, defs)
     return {

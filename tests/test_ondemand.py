@@ -64,11 +64,11 @@ def test_a_net_that_looks_at_other_rows_gets_each_wish_alone(on_demand):
 
 
 def test_changes_make_other_rows_with_another_digest(on_demand):
-    told = json.dumps({"conditions": {"balance": {"4": 1}}, "sample": {"steps": 8}})
+    told = json.dumps({"conditions.balance": {"4": 1}, "sample.steps": 8})
     answer = on_demand.make_rows([Wish(0, 0, 6, told)])[0]
     rows = [json.loads(row) for row in answer.rows]
     assert {row["label"] for row in rows} == {"4"}
     assert {row["provenance"]["recipe"] for row in rows}.isdisjoint({on_demand.recipe.sha256})
     with pytest.raises(UserError, match="conditions.balance: 'four' is not a class"):
-        on_demand.make_rows([Wish(0, 0, 6, json.dumps({"conditions": {"balance": {"four": 1}}}))])
+        on_demand.make_rows([Wish(0, 0, 6, json.dumps({"conditions.balance": {"four": 1}}))])
     assert torch.is_inference_mode_enabled() is False

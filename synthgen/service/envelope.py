@@ -54,8 +54,8 @@ class Envelope:
         try:
             refusal = self._refuse(scope, headers)
             if refusal is not None:
-                title = getattr(refusal, "title", "Refused")
-                response = respond(refusal.status_code, title, str(refusal.detail), identity, refusal.headers)
+                told = (refusal.status_code, refusal.title, str(refusal.detail), identity, refusal.headers)
+                response = respond(*told)
                 await response(scope, receive, answer)
                 return
             await self.app(scope, self._bounded(receive), answer)

@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from ..errors import UserError
 from ..pipeline import name_run
-from ..requests import change
+from ..requests import accept
 from .auth import Known
 from .catalog import Entry
 from .problems import Problem, describe
@@ -42,8 +42,9 @@ class GenerateRequest(BaseModel):
     format: Form = "json"
 
     def overrides(self) -> dict[str, Any]:
+        """By dotted field."""
         stages = {"conditions": self.conditions, "sample": self.sample}
-        return {name: values for name, values in stages.items() if values}
+        return {f"{stage}.{name}": value for stage, values in stages.items() for name, value in values.items()}
 
 
 def build_router(service: Service) -> APIRouter:
@@ -59,10 +60,10 @@ def build_router(service: Service) -> APIRouter:
         response_class=StreamingResponse,
         responses={
             200: {"description": "Rows, as they are made.", "content": content},
-            **describe(400, 401, 404, 408, 409, 413, 415, 422, 429, 503),
+            **describe(400, 401, 404, 408, 409, 413, 422, 429, 503),
         },
     )
-    async def generate(body: GenerateRequest, request: Request, caller: Known) -> StreamingResponse:
+    async def generate(body: GenerateRequest, caller: Known) -> StreamingResponse:
         """Rows now. The same recipe, model, seed and changes give the same rows, whoever else asks meanwhile.
 
         JSON lines end with a line {"end": true, "rows", "candidates", "rejected", "seed"}; without it the body is cut.
@@ -103,7 +104,7 @@ def build_router(service: Service) -> APIRouter:
 def check_changes(entry: Entry, overrides: dict[str, Any]) -> None:
     """A Problem 422 for what the recipe does not open, or that is no value of it."""
     try:
-        change(entry.recipe, overrides)
+        accept(entry.recipe, overrides)
     except UserError as error:
         raise Problem(422, "Invalid request", str(error)) from None
 

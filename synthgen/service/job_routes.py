@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Response
 from fastapi import Path as InPath
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse
 
@@ -18,6 +16,7 @@ from .auth import Known
 from .generate import Name, Seed, check_changes
 from .jobs.assignment import job_folder
 from .jobs.job import Conflict, Job, QuotaReached, UnknownCursor
+from .jobs.store import JobStore
 from .problems import Problem, describe
 from .service import Service
 
@@ -25,7 +24,6 @@ PAGE = 100  # jobs of a page, at most
 WAIT = "30"  # seconds after which a caller with too many jobs may look again
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 Identity = Annotated[str, InPath(pattern="^[0-9a-f]{32}$", description="Of the job.")]
-Found = TypeVar("Found")
 
 
 class JobRequest(BaseModel):
@@ -81,25 +79,17 @@ class JobPage(BaseModel):
 
 
 def build_router(service: Service) -> APIRouter:
-    router = APIRouter(tags=["jobs"])
+    """The routes of a service that has jobs."""
     assert service.jobs is not None, "a service without jobs has no routes for them"
-    store, root = service.jobs, Path(service.options.state)
+    router, root = APIRouter(tags=["jobs"]), Path(service.options.state)
+    _add_beginning(router, service, service.jobs, root)
+    _add_looking(router, service.jobs, root)
+    _add_files(router, service.jobs, root)
+    return router
 
-    async def ask(work: Callable[[], Found]) -> Found:
-        try:
-            return await run_in_threadpool(work)
-        except SQLAlchemyError:
-            raise Problem(
-                503, "Database away", "the service's database does not answer; try again", {"Retry-After": "5"}
-            ) from None
 
-    async def find(id: str, owner: str) -> Job:
-        job = await ask(lambda: store.get(id, owner))
-        if job is None:
-            raise Problem(404, "Not found", f"id: {id!r} is no job of yours; GET /v1/jobs lists them")
-        return job
-
-    @router.post("/v1/jobs", status_code=202, responses=describe(400, 401, 404, 408, 413, 415, 422, 429, 503))
+def _add_beginning(router: APIRouter, service: Service, store: JobStore, root: Path) -> None:
+    @router.post("/v1/jobs", status_code=202, responses=describe(400, 401, 404, 408, 413, 422, 429, 503))
     async def create(
         body: JobRequest, response: Response, caller: Known,
         idempotency_key: Annotated[str | None, Header(pattern="^[!-~]{1,128}$")] = None,
@@ -109,12 +99,11 @@ def build_router(service: Service) -> APIRouter:
         most = entry.recipe.serve.most_job_rows
         if body.count > most:
             raise Problem(422, "Invalid request", f"count: {body.count} is more than {most}, the most rows of a job")
-        check_changes(entry, nest(body.overrides))
+        check_changes(entry, body.overrides)
         limit = service.options.jobs_per_key
+        asked = (caller.id, body.recipe, body.count, body.seed, body.overrides, idempotency_key, limit)
         try:
-            job, _ = await ask(lambda: store.create(
-                caller.id, body.recipe, body.count, body.seed, body.overrides, idempotency_key, limit
-            ))  # fmt: skip
+            job, _ = await run_in_threadpool(store.create, *asked)
         except Conflict:
             told = f"Idempotency-Key: {idempotency_key!r} was sent with another request; use a new one"
             raise Problem(422, "Key used before", told) from None
@@ -124,6 +113,8 @@ def build_router(service: Service) -> APIRouter:
         response.headers["Location"] = f"/v1/jobs/{job.id}"
         return _describe(job, root)
 
+
+def _add_looking(router: APIRouter, store: JobStore, root: Path) -> None:
     @router.get("/v1/jobs", responses=describe(401, 422, 503))
     async def list_jobs(
         caller: Known,
@@ -133,7 +124,7 @@ def build_router(service: Service) -> APIRouter:
     ) -> JobPage:
         """Your jobs, newest first."""
         try:
-            jobs, following = await ask(lambda: store.list(caller.id, after, limit, state))
+            jobs, following = await run_in_threadpool(store.list, caller.id, after, limit, state)
         except UnknownCursor:
             raise Problem(422, "Invalid request", f"query after: {after!r} is no job of yours; leave it out") from None
         return JobPage(jobs=[_describe(job) for job in jobs], after=following)
@@ -141,16 +132,15 @@ def build_router(service: Service) -> APIRouter:
     @router.get("/v1/jobs/{id}", responses=describe(401, 404, 422, 503))
     async def show(id: Identity, caller: Known) -> JobDescription:
         """How far it is."""
-        return _describe(await find(id, caller.id), root)
+        return _describe(_found(id, await run_in_threadpool(store.get, id, caller.id)), root)
 
     @router.delete("/v1/jobs/{id}", responses=describe(401, 404, 422, 503))
     async def cancel(id: Identity, caller: Known) -> JobDescription:
         """End it, and delete what it made. One that has ended stays as it is."""
-        job = await ask(lambda: store.request_cancel(id, caller.id))
-        if job is None:
-            raise Problem(404, "Not found", f"id: {id!r} is no job of yours; GET /v1/jobs lists them")
-        return _describe(job, root)
+        return _describe(_found(id, await run_in_threadpool(store.request_cancel, id, caller.id)), root)
 
+
+def _add_files(router: APIRouter, store: JobStore, root: Path) -> None:
     @router.get(
         "/v1/jobs/{id}/dataset/{path:path}",
         response_class=FileResponse,
@@ -158,7 +148,7 @@ def build_router(service: Service) -> APIRouter:
     )
     async def read_file(id: Identity, path: str, caller: Known) -> FileResponse:
         """One file of a finished dataset."""
-        job = await find(id, caller.id)
+        job = _found(id, await run_in_threadpool(store.get, id, caller.id))
         if job.state != "done":
             raise Problem(409, "Not done", f"id: the job is {job.state}; its files are there once it is done")
         file = locate(job_folder(root, id) / "dataset", path)
@@ -166,7 +156,11 @@ def build_router(service: Service) -> APIRouter:
             raise Problem(404, "Not found", "path: is no file of the dataset; GET /v1/jobs/{id} lists them")
         return FileResponse(file, media_type="application/octet-stream", filename=file.name)
 
-    return router
+
+def _found(id: str, job: Job | None) -> Job:
+    if job is None:
+        raise Problem(404, "Not found", f"id: {id!r} is no job of yours; GET /v1/jobs lists them")
+    return job
 
 
 def locate(folder: Path, path: str) -> Path | None:
@@ -177,15 +171,6 @@ def locate(folder: Path, path: str) -> Path | None:
     except (OSError, ValueError):
         return None
     return file if file.is_relative_to(root) and file.is_file() else None
-
-
-def nest(overrides: dict[str, Any]) -> dict[str, Any]:
-    """{"sample.steps": 12} as {"sample": {"steps": 12}}; a name without a dot stands for a stage."""
-    nested: dict[str, Any] = {}
-    for name, value in overrides.items():
-        stage, dot, field = name.partition(".")
-        nested.setdefault(stage, {})[field if dot else ""] = value
-    return nested
 
 
 def _describe(job: Job, root: Path | None = None) -> JobDescription:

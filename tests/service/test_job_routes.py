@@ -117,7 +117,7 @@ def test_a_key_has_so_many_jobs(serve):
         ({"count": 10**7}, 422, "count: 10000000 is more than 1000000"),
         ({"overrides": {"train.steps": 3}}, 422, "train.steps: is not opened"),
         ({"overrides": {"source.path": "/etc/passwd"}}, 422, "source.path: is not opened"),
-        ({"overrides": {"steps": 3}}, 422, "steps.: is not opened"),
+        ({"overrides": {"steps": 3}}, 422, "steps: is not opened"),
         ({"overrides": {"sample.steps": 10**3}}, 422, "sample.steps: 1000"),
         ({"push": "ann/data"}, 422, "push: 'ann/data' extra"),
     ],
@@ -150,7 +150,7 @@ def test_files_of_a_finished_dataset_and_no_others(serve):
         part = await at.http.get(wanted, headers=ANN | {"Range": "bytes=2-4"})
         assert part.status_code == 206 and part.content == b"234"
         for wrong, status in (("bytes=99-", 416), ("bytes=x", 400), ("lines=1-2", 400)):
-            assert (await at.http.get(wanted, headers=ANN | {"Range": wrong})).status_code in (status, 200)
+            assert (await at.http.get(wanted, headers=ANN | {"Range": wrong})).status_code == status
         for path in (
             "../secret.txt",
             "%2e%2e/secret.txt",

@@ -12,12 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import UserError
-from ...mistakes import shorten
 from ...recipe import Recipe, change, recipe_class
-
-# What model, judge and labels of the recipe's run do not rest on. The rest is not a job's to change.
-CHANGEABLE = ("conditions", "sample", "gates", "evaluate", "export")
+from ...requests import accept
 
 
 @dataclass(frozen=True)
@@ -51,15 +47,7 @@ def job_folder(root: Path, id: str) -> Path:
 
 
 def derive(recipe: Recipe, count: int, seed: int | None, overrides: Mapping[str, Any]) -> Recipe:
-    """The recipe of a job: with its count, the seed of its rows (None: the recipe's) and its overrides.
-
-    Raises UserError. Whether a caller may set a field is for the service to say, before it accepts a job.
-    """
-    for field in overrides:
-        if field.partition(".")[0] not in CHANGEABLE:
-            raise UserError(
-                f"overrides: {shorten(field)!r} cannot be changed for a job; "
-                f"change fields of {', '.join(CHANGEABLE)} only"
-            )
+    """The recipe of a job: with its count, the seed of its rows (None: the recipe's) and a caller's overrides. Raises
+    UserError."""
     own = {"count": count} if seed is None else {"count": count, "sample.seed": seed}
-    return change(recipe, {**overrides, **own})
+    return change(accept(recipe, overrides), own)
