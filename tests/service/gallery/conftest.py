@@ -27,8 +27,9 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_run("classification", tmp_path_factory.mktemp("runs") / "digits", kept=120, rejected=30)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
+    """Of one module: Playwright keeps an event loop running in this thread, beside which no other can be begun."""
     sync_api = pytest.importorskip("playwright.sync_api")
     if not CHROMIUM.is_file():
         pytest.skip(f"{CHROMIUM} is not there; install Debian's chromium or set CHROMIUM")
