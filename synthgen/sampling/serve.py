@@ -30,7 +30,6 @@ TRIES = 6  # of a shard whose replica died
 PAUSE = 1.0  # seconds before the second try; doubled before each further one
 KNOCK = 5.0  # seconds to wait for a cluster's answer
 HOPELESS = 900.0  # seconds in which no replica came up
-LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # 0: no cluster of several machines, so Ray listens on 127.0.0.1
 
 
 @dataclass(frozen=True)
@@ -150,15 +149,18 @@ def connect(options: RayOptions) -> None:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         if options.address is None:
-            os.environ.setdefault(LOOPBACK, "0")
             os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's own 15 starves replicas beside anything else
     try:
         import ray
+        from ray._private import ray_constants
     except ImportError:
         raise UserError("--engine: 'ray' needs the package 'ray'; run: pip install 'synthgen[ray]'") from None
     quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False, "namespace": "synthgen"}
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
     if options.address is None:
+        # Ray binds its ports to the loopback address only where it takes this for a machine without clusters; its
+        # variable for that (RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0) is read once, when it is imported
+        ray_constants.ENABLE_RAY_CLUSTER = False
         count = max(options.replicas[1] * options.threads, os.cpu_count() or 1)
         ray.init(num_cpus=count, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
         return

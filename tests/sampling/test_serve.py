@@ -29,7 +29,9 @@ def _replicas_can_have_what_stands_here():
 class Maker:
     """Shards that say their number; some end their process the first time that they are asked for."""
 
-    def __init__(self, folder, deadly=(), wrong=()):
+    def __init__(self, folder, deadly=(), wrong=(), closed=False):
+        if closed:
+            raise UserError(f"{folder} cannot be opened")
         self.folder, self.deadly, self.wrong = folder, deadly, wrong
 
     def make_shard(self, number):
@@ -90,9 +92,11 @@ def test_a_mistake_in_a_replica_is_told_as_it_is(engine):
     assert finished == list(range(5))
 
 
-def test_an_engine_that_cannot_open_its_run_says_so(engine, tmp_path):
-    with pytest.raises(UserError, match="no replica came up"), engine(folder="twice"):
-        pass
+def test_a_run_that_cannot_be_opened_is_told_as_it_is(engine, tmp_path):
+    wanted, finished, _ = orders(20)
+    with engine(closed=True) as replicas, pytest.raises(UserError, match=f"^{tmp_path} cannot be opened$"):
+        list(replicas.produce(wanted))
+    assert not finished
 
 
 def test_only_this_machine_is_listened_to(engine):
