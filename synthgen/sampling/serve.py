@@ -30,6 +30,7 @@ TRIES = 6  # of a shard whose replica died
 PAUSE = 1.0  # seconds before the second try; doubled before each further one
 KNOCK = 5.0  # seconds to wait for a cluster's answer
 HOPELESS = 900.0  # seconds in which no replica came up
+LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # 0: no cluster of several machines, so Ray listens on 127.0.0.1
 
 
 @dataclass(frozen=True)
@@ -158,8 +159,10 @@ def connect(options: RayOptions) -> None:
     quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False, "namespace": "synthgen"}
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
     if options.address is None:
-        # Ray binds its ports to the loopback address only where it takes this for a machine without clusters; its
-        # variable for that (RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0) is read once, when it is imported
+        # Ray binds its ports to the loopback address only where it takes this for a machine without clusters. It reads
+        # its variable for that once, when it is imported; a job's process, which joins this cluster, inherits it, and
+        # would else look for the cluster at the machine's other address for ever.
+        os.environ[LOOPBACK] = "0"
         ray_constants.ENABLE_RAY_CLUSTER = False
         count = max(options.replicas[1] * options.threads, os.cpu_count() or 1)
         ray.init(num_cpus=count, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
