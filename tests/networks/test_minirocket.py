@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import torch
 
 from synthgen.networks.minirocket import KERNEL, TRIPLES, MiniRocket, draw_channels, spread_dilations
 
@@ -33,9 +34,17 @@ def test_features_are_shares_of_a_plain_convolution_above_the_bias():
     assert place == found.shape[1] == 84 * 4
 
 
+@pytest.fixture
+def torch_keeps_its_threads():
+    """numba sets OpenMP's, which are also torch's: every later test of the process would crawl."""
+    count = torch.get_num_threads()
+    yield
+    torch.set_num_threads(count)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 5])
-def test_features_are_those_of_aeon(channels):
+def test_features_are_those_of_aeon(channels, torch_keeps_its_threads):
     from aeon.transformations.collection.convolution_based import MiniRocket as Reference
 
     series = make_series(20, 60, channels)
