@@ -30,7 +30,6 @@ TRIES = 6  # of a shard whose replica died
 PAUSE = 1.0  # seconds before the second try; doubled before each further one
 KNOCK = 5.0  # seconds to wait for a cluster's answer
 HOPELESS = 900.0  # seconds in which no replica came up
-LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # 0: no cluster of several machines, so Ray listens on 127.0.0.1
 
 
 @dataclass(frozen=True)
@@ -159,33 +158,47 @@ def connect(options: RayOptions) -> None:
     quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False, "namespace": "synthgen"}
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
     if options.address is None:
-        # Ray binds its ports to the loopback address only where it takes this for a machine without clusters. It reads
-        # its variable for that once, when it is imported; a job's process, which joins this cluster, inherits it, and
-        # would else look for the cluster at the machine's other address for ever.
-        os.environ[LOOPBACK] = "0"
+        # Ray binds its ports to the loopback address only where it takes this for a machine without clusters
         ray_constants.ENABLE_RAY_CLUSTER = False
         count = max(options.replicas[1] * options.threads, os.cpu_count() or 1)
         ray.init(num_cpus=count, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
         return
-    _knock(options.address)
     try:
+        host, port = _knock(options.address)
+        # Ray looks for a cluster of this machine at the machine's other address, unless told as above
+        ray_constants.ENABLE_RAY_CLUSTER = not _is_loopback_alone(host, port)
         ray.init(address=options.address, **quiet)
     except (ConnectionError, ValueError, RuntimeError) as error:
         first = str(error).strip().splitlines()[0]
         raise UserError(f"--ray-address: {options.address!r} cannot be reached ({first}); is the cluster up?") from None
 
 
-def _knock(address: str) -> None:
-    """A UserError where nothing listens: Ray itself would try for minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if address == "auto":
-        return
+def _knock(address: str) -> tuple[str, int]:
+    """Host and port of a cluster. A UserError where nothing listens: Ray itself would try for minutes."""
+    from ray._private.services import get_ray_address_from_environment
+
+    found = get_ray_address_from_environment("auto", None) if address == "auto" else address
+    host, _, port = found.removeprefix("ray://").rpartition(":")
     if not host or not port.isdecimal():
         raise UserError(f"--ray-address: {address!r} is no address; write one such as 10.0.0.7:6379")
     try:
         socket.create_connection((host, int(port)), KNOCK).close()
     except (OSError, OverflowError) as error:
         raise UserError(f"--ray-address: {address!r} cannot be reached ({error}); is the cluster up?") from None
+    return host, int(port)
+
+
+def _is_loopback_alone(host: str, port: int) -> bool:
+    """Whether the cluster is one that only programs of this machine reach, as `connect` starts it."""
+    from ray._private.services import node_ip_address_from_perspective
+
+    if host not in ("127.0.0.1", "localhost", "::1"):
+        return False
+    try:
+        socket.create_connection((node_ip_address_from_perspective(), port), KNOCK).close()
+    except OSError:
+        return True
+    return False
 
 
 def describe_replicas(

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Awaitable, Callable
@@ -21,6 +22,7 @@ from pydantic import ValidationError
 from ray import serve
 from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import RayServeException
+from sqlalchemy import make_url
 
 from ..errors import UserError
 from ..mistakes import explain
@@ -43,6 +45,8 @@ TRIES, PAUSE = 5, 0.2  # of a wish whose replica died; seconds before the second
 MANY = 100_000  # requests that Serve lets through: the ingress itself says which it takes
 DATABASE = "SYNTHGEN_DATABASE"
 Made = TypeVar("Made")
+
+log = logging.getLogger(__name__)
 
 
 class ReplicaRows:
@@ -126,6 +130,10 @@ def build(args: dict[str, Any]) -> Any:
         )
     Catalog.open(options.recipes)  # mistakes are told here and not in a replica's log
     open_store(options).close()
+    if options.database and make_url(options.database).password:
+        log.warning(
+            "database: its password is seen in the list of processes and in Serve's logs; set %s instead", DATABASE
+        )
     chosen = choose_replicas(options.replicas, options.threads_per_replica, options.gpus_per_replica, None)
     rows = describe_replicas(
         open_maker, chosen, keep=options.models_per_replica, idle=options.idle_seconds, max_ongoing_requests=MANY

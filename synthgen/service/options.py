@@ -36,8 +36,8 @@ class ServeOptions(Options):
     """Jobs of one key that are not ended."""
     job_slots: int = Field(1, ge=1, le=256)
     """Jobs that run at a time."""
-    replicas: tuple[int, int] = (1, 1)
-    """Fewest and most replicas of the models; between them Serve chooses by load."""
+    replicas: tuple[int, int] | None = None
+    """Fewest and most replicas of the models; between them Serve chooses by load. null: one a GPU of this machine."""
     threads_per_replica: int | None = Field(None, ge=1, le=1024)
     """Cores of each replica; null: this machine's cores, shared out."""
     gpus_per_replica: float | None = Field(None, ge=0, le=64)
@@ -49,7 +49,7 @@ class ServeOptions(Options):
 
     @model_validator(mode="after")
     def _bounds_are_in_order(self) -> ServeOptions:
-        if not 1 <= self.replicas[0] <= self.replicas[1] <= 1024:
+        if self.replicas is not None and not 1 <= self.replicas[0] <= self.replicas[1] <= 1024:
             raise UserError(
                 f"replicas: {list(self.replicas)} is not 1 to 1024, the smaller first; write such as [1, 4]"
             )

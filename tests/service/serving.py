@@ -16,6 +16,7 @@ import httpx
 import psutil
 from tiny import start
 
+WORKING = ("ServeReplica", "ProxyActor", "ServeController", "service.jobs.worker")  # of a service's processes
 PATIENCE = 480.0  # seconds in which a service has to be ready on a busy machine
 
 
@@ -31,12 +32,18 @@ class Running:
         """Its processes of that name, such as "ServeReplica:synthgen:ModelServer" or "ServeController"."""
         found = []
         for child in psutil.Process(self.process.pid).children(recursive=True):
-            try:
-                if name in " ".join(child.cmdline()):
-                    found.append(child)
-            except psutil.Error:
-                continue
+            if name in _words(child):
+                found.append(child)
         return found
+
+    def kill(self) -> None:
+        """End it as `kill -9` does, and wait until nothing of it works any more."""
+        mine = [self.process, *psutil.Process(self.process.pid).children(recursive=True)]
+        working = [child for child in mine[1:] if any(word in _words(child) for word in WORKING)]
+        self.process.kill()
+        self.process.wait()
+        _, alive = psutil.wait_procs(working, timeout=30)
+        assert not [child for child in alive if child.status() != psutil.STATUS_ZOMBIE]
 
     def wait_until_ready(self) -> None:
         until = time.monotonic() + PATIENCE
@@ -71,15 +78,23 @@ class Running:
             time.sleep(0.5)
 
 
+def _words(process: psutil.Process) -> str:
+    """Its command line; none of one that has ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 
 
 @contextmanager
-def serving(folder: Path, *words: str | Path) -> Iterator[Running]:
+def serving(folder: Path, *words: str | Path, port: int | None = None) -> Iterator[Running]:
     """A service of these words, its state and log in `folder`; nothing of it is left afterwards."""
-    port, log = free_port(), folder / f"service-{time.monotonic_ns()}.log"
+    port, log = port or free_port(), folder / f"service-{time.monotonic_ns()}.log"
     command = ["serve", *map(str, words), "--port", str(port), "--state", str(folder / "state")]
     with log.open("w") as told:
         process = start(command, stdout=told, stderr=told)
