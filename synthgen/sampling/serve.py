@@ -20,10 +20,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ..errors import UserError
-from .engine import Orders, Shard, ShardMaker
+from .engine import Orders, ShardMaker
 from .model_server import ModelServer
 
 TRIES = 6  # of a shard whose replica died
@@ -104,43 +105,45 @@ class RayEngine:
         most, begun = self.workers + math.ceil(self.workers / 2), deque[tuple[int, Any]]()
         while True:
             while len(begun) < most and (number := orders.ask(len(begun))) is not None:
-                begun.append(
-                    (number, None if orders.is_there(number) else self.handle.make_shard.remote(self.what, number))
-                )
+                begun.append((number, None if orders.is_there(number) else self._ask(number)))
             if not begun:
                 return
             number, response = begun.popleft()
             if response is not None:
-                orders.finish(number, *self._wait(number, response))
+                orders.finish(number, *_insist(f"shard {number}", partial(self._ask, number), response))
             yield number
 
     def time_bare(self, seconds: float) -> float:
         """Every thread of the fewest replicas at once: none takes a second request while it is at one."""
         count = self.options.replicas[0] * self.options.threads
         for length in (0.01, seconds):  # first calls prepare kernels
-            asked = [self.handle.time_bare.remote(self.what, length) for _ in range(count)]
-            rates = [response.result() for response in asked]
+            ask = partial(self.handle.time_bare.remote, self.what, length)
+            asked = [ask() for _ in range(count)]
+            rates = [_insist("the denoiser's speed", ask, response) for response in asked]
         return sum(rates) * self.workers / count
 
-    def _wait(self, number: int, response: Any) -> Shard:
-        """The shard, asked for anew where its replica died: any other makes the same bytes."""
-        from ray.exceptions import RayActorError, RayTaskError
+    def _ask(self, number: int) -> Any:
+        return self.handle.make_shard.remote(self.what, number)
 
-        for tried in range(1, TRIES + 1):
-            try:
-                shard: Shard = response.result(timeout_s=HOPELESS)
-                return shard
-            except RayTaskError as error:
-                raise error.cause if isinstance(error.cause, UserError) else error from None
-            except (RayActorError, TimeoutError) as error:
-                if tried == TRIES:
-                    raise UserError(
-                        f"--engine: shard {number} was asked for {TRIES} times and its replica died each time "
-                        f"({type(error).__name__}); look at the replicas' memory, or use fewer --replicas"
-                    ) from None
-                time.sleep(PAUSE * 2 ** (tried - 1))
-                response = self.handle.make_shard.remote(self.what, number)
-        raise AssertionError
+
+def _insist(named: str, ask: Callable[[], Any], response: Any) -> Any:
+    """What the response holds, asked for anew where its replica died: any other gives the same."""
+    from ray.exceptions import RayActorError, RayTaskError
+
+    for tried in range(1, TRIES + 1):
+        try:
+            return response.result(timeout_s=HOPELESS)
+        except RayTaskError as error:
+            raise error.cause if isinstance(error.cause, UserError) else error from None
+        except (RayActorError, TimeoutError) as error:
+            if tried == TRIES:
+                raise UserError(
+                    f"--engine: {named} was asked for {TRIES} times and its replica died each time "
+                    f"({type(error).__name__}); look at the replicas' memory, or use fewer --replicas"
+                ) from None
+            time.sleep(PAUSE * 2 ** (tried - 1))
+            response = ask()
+    raise AssertionError
 
 
 def connect(options: RayOptions) -> None:
