@@ -31,7 +31,9 @@ ENGINES = ("local", "ray")
 RANK = "RANK"  # of the environment: which of several processes this is, by what started them
 RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A YAML file, or the name of a shipped recipe.")]
 Changes = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Change a field of the recipe.")]
-Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The run's folder; default: runs/<name>.")]
+Out = Annotated[
+    str | None, typer.Option("--out", metavar="DIR|URL", help="The run's folder, or s3://…; default: runs/<name>.")
+]
 
 
 def _version(asked: bool) -> None:
@@ -147,19 +149,21 @@ def validate(recipe: RecipeName, changes: Changes = None, out: Out = None) -> No
 
     loaded = load(recipe, changes)
     from .doctor import examine
+    from .remote.address import read_place
 
-    typer.echo(examine(loaded, out or Path("runs", loaded.name)))
+    typer.echo(examine(loaded, read_place(out) if out else Path("runs", loaded.name)))
 
 
 @app.command()
 def regenerate(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run, or its URL.")],
     index: Annotated[int, typer.Argument(min=0, metavar="INDEX", help="The row's provenance.index.")],
 ) -> None:
     """Make one row of a run again, and say whether it is identical."""
     from .regeneration import regenerate as make_again
+    from .remote.address import read_place
 
-    typer.echo(str(make_again(run, index)))
+    typer.echo(str(make_again(read_place(run, "RUN"), index)))
 
 
 @app.command()
@@ -236,8 +240,9 @@ def schema(
 def doctor(out: Out = None) -> None:
     """What this machine has, and which shipped recipes fit."""
     from .doctor import look_over
+    from .remote.address import read_place
 
-    typer.echo(look_over(out or Path("runs")))
+    typer.echo(look_over(read_place(out) if out else Path("runs")))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -259,12 +264,13 @@ def main(arguments: list[str] | None = None) -> int:
         return _say(*explain(error))
 
 
-def _folder(recipe: Any, out: Path | None) -> Path:
+def _folder(recipe: Any, out: str | None) -> Any:
     """The run's folder; before it is first made, a look whether the source is there, so that a typo leaves nothing."""
     from .doctor import check_source
+    from .remote.address import on_this_machine, read_place
 
-    folder = out or Path("runs", recipe.name)
-    if not folder.exists() and recipe.source.kind != "hub":
+    folder = read_place(out) if out else Path("runs", recipe.name)
+    if not on_this_machine(folder).exists() and recipe.source.kind != "hub":
         check_source(recipe)
     return folder
 

@@ -17,6 +17,8 @@ from .hardware import GIB, Hardware
 from .mistakes import meant, show
 from .progress import duration
 from .recipe import Recipe, load
+from .remote.address import Address, Place, on_this_machine
+from .remote.store import Store
 
 
 def list_tasks() -> str:
@@ -30,9 +32,10 @@ def list_tasks() -> str:
     return table(("task", "rows", "state"), rows)
 
 
-def look_over(folder: Path) -> str:
-    """The machine, then which shipped recipes fit on it."""
-    machine, speed, free = hardware.look(), hardware.speed(), hardware.free_disk(folder)
+def look_over(folder: Place) -> str:
+    """The machine, then which shipped recipes fit on it. Raises UserError for a URL that cannot be reached."""
+    place = _look_at(folder)
+    machine, speed, free = hardware.look(), hardware.speed(), hardware.free_disk(place)
     facts = [
         ("system", machine.system),
         ("processor", f"{machine.processor}, {machine.cores} cores for us, {speed:.0f} GFLOP/s each (fp32)"),
@@ -40,7 +43,7 @@ def look_over(folder: Path) -> str:
         ("memory", f"{machine.memory_gib:.1f} GiB, {machine.available_gib:.1f} GiB available"),
         *(("gpu", _gpu(gpu)) for gpu in machine.gpus),
         *([] if machine.gpus else [("gpu", "none found; the CPU does the work")]),
-        ("disk", f"{free / GIB:.1f} GiB free for {folder}"),
+        ("disk", f"{free / GIB:.1f} GiB free for {place}"),
         ("versions", ", ".join(f"{name} {version}" for name, version in machine.versions.items())),
     ]
     width = max(len(name) for name, _ in facts)
@@ -49,12 +52,13 @@ def look_over(folder: Path) -> str:
     return "\n".join([*lines, "", table(("recipe", "fits", "time", "disk", "memory", "remark"), rows)])
 
 
-def examine(recipe: Recipe, folder: Path) -> str:
+def examine(recipe: Recipe, folder: Place) -> str:
     """Raises UserError for what would stop the run; else says what it would do and for how long."""
+    place = _look_at(folder)
     source = check_source(recipe)
     if recipe.source.kind != "hub":  # validating shall not download a dataset
         source += _read(recipe)
-    machine, free = hardware.look(), hardware.free_disk(folder)
+    machine, free = hardware.look(), hardware.free_disk(place)
     cost = estimate(recipe, machine, hardware.speed())
     problem = _obstacle(cost, machine, free)
     if problem:
@@ -65,10 +69,18 @@ def examine(recipe: Recipe, folder: Path) -> str:
         f"makes     {recipe.count:,} rows in {folder}",
         f"time      about {duration(cost.seconds)} (train {duration(cost.train)}, "
         f"sample {duration(cost.sample)}, evaluate {duration(cost.evaluate)})",
-        f"disk      about {_size(cost.disk)} of {_size(free)} free",
+        f"disk      about {_size(cost.disk)} of {_size(free)} free"
+        + (f" for the copy in {place}" if isinstance(folder, Address) else ""),
         f"memory    about {_size(cost.memory)} of {machine.available_gib:.1f} GiB available",
     ]
     return "\n".join(lines)
+
+
+def _look_at(folder: Place) -> Path:
+    """Where on this machine work would be done; raises UserError for a URL that cannot be read."""
+    if isinstance(folder, Address):
+        Store(folder).sizes()
+    return on_this_machine(folder)
 
 
 def check_source(recipe: Recipe) -> str:

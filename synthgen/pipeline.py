@@ -35,6 +35,9 @@ from .ondemand import OnDemand
 from .production import Maker
 from .progress import Progress, Silent
 from .recipe import Recipe, recipe_class
+from .remote.address import Address, Place, on_this_machine, read_place
+from .remote.loan import borrow
+from .remote.mirror import Mirror
 from .run_folder import RunFolder
 from .sampling.engine import Engine
 from .sampling.local import LocalEngine
@@ -54,16 +57,17 @@ MIX_ROWS = 2000  # drawn conditions that tell the share of each class that is as
 class RunResult:
     """A finished run."""
 
-    folder: Path
+    folder: Path  # on this machine; of a run at a URL the copy, which may hold the dataset and the report alone
     report: dict[str, Any]
+    home: str  # where the run is, as the user named it
 
     def __str__(self) -> str:
         utility, rows = self.report["utility"], self.report["rows"]["accepted"]
         made, real = (utility[f"train_{kind}_test_real"]["mean"] for kind in ("synthetic", "real"))
         return (
-            f"{rows} rows in {self.report['seconds']['total']:.0f} s: {self.folder / 'dataset'}\n"
+            f"{rows} rows in {self.report['seconds']['total']:.0f} s: {self.home}/dataset\n"
             f"worth on held-out real rows: {utility['metric']} {made:.3f} after training on synthetic rows, "
-            f"{real:.3f} on real rows\nreport: {self.folder / 'report.html'}"
+            f"{real:.3f} on real rows\nreport: {self.home}/report.html"
         )
 
 
@@ -79,28 +83,48 @@ class Workshop:
 
 
 def run(
-    recipe: Recipe, folder: Path, *, replicas: int | None = None, ray: RayOptions | None = None, fresh: bool = False,
+    recipe: Recipe, folder: Place, *, replicas: int | None = None, ray: RayOptions | None = None, fresh: bool = False,
     progress: Progress | None = None, processes: Processes = ALONE, train_workers: int | None = None,
 ) -> RunResult:  # fmt: skip
     """Make the dataset of a recipe in `folder`, or what is still missing of it, with so many threads or, with `ray`,
     on such replicas. Of several `processes` this one leads; the others `follow`. With `ray` and `train_workers` the
-    model is trained by so many workers of Ray's. Raises UserError."""
+    model is trained by so many workers of Ray's. A folder at an `Address` is worked on in a copy on this machine.
+    Raises UserError."""
     progress = progress or Silent()
-    with RunFolder(folder, recipe, fresh) as place:
+    with open_folder(recipe, folder, fresh=fresh) as place:
         if place.is_finished():
-            return RunResult(folder, json.loads((place.dataset / "report.json").read_text()))
+            report = json.loads((place.dataset / "report.json").read_text())
+            return RunResult(place.path, report, place.home.name)
         place.log("start")
         if train_workers is not None and ray is not None and not is_sound(place.model):
+            _refuse_scattered(folder, ray)
             train_on_workers(recipe, place, train_workers, ray, progress)
         shop = open_workshop(recipe, place, progress, processes)
         selection = _open_selection(recipe, shop)
-        with _open_engine(recipe, place, shop.maker, replicas, ray) as engine:
+        with _open_engine(recipe, place, folder, shop.maker, replicas, ray) as engine:
             harvest = gather(shop.maker, selection, place, engine=engine, progress=progress)
         began = time.perf_counter()
         findings = assess(place, recipe.evaluate, recipe.seed, shop.maker, harvest, progress)
         findings["seconds"] = {"evaluate": time.perf_counter() - began}
         report = deliver(recipe, place, shop.task, shop.data, shop.history, harvest, findings, progress)
-        return RunResult(folder, report)
+        return RunResult(place.path, report, place.home.name)
+
+
+def open_folder(recipe: Recipe, folder: Place, *, fresh: bool = False, whole: bool = False) -> RunFolder:
+    """The run in `folder`, to be entered; of a finished one at a URL this machine gets all files only if `whole`."""
+    if isinstance(folder, Path):
+        return RunFolder(folder, recipe, fresh)
+    copy = on_this_machine(folder)
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    return RunFolder(copy, recipe, fresh, home=Mirror(folder, whole))
+
+
+def _refuse_scattered(folder: Place, ray: RayOptions) -> None:
+    if isinstance(folder, Address) and ray.address is not None:
+        raise UserError(
+            f"--train-workers: workers on other machines do not see the copy of {str(folder)!r} that is trained in; "
+            "leave it out, or use an --out that is a folder which all of them see"
+        )
 
 
 def train_on_workers(recipe: Recipe, place: RunFolder, count: int, ray: RayOptions, progress: Progress) -> None:
@@ -148,18 +172,20 @@ def inherit(recipe: Recipe, folder: Path, origin: Path, patience: float = PATIEN
 
 @contextmanager
 def _open_engine(
-    recipe: Recipe, place: RunFolder, maker: Maker, replicas: int | None, ray: RayOptions | None
+    recipe: Recipe, place: RunFolder, folder: Place, maker: Maker, replicas: int | None, ray: RayOptions | None
 ) -> Iterator[Engine]:
     if ray is None:
         yield LocalEngine(maker, replicas or cores(), cores())
         return
-    with RayEngine(open_maker, name_run(recipe, place.path), ray) as engine:
+    place.home.send()  # the model, for replicas elsewhere
+    with RayEngine(open_maker, name_run(recipe, folder), ray) as engine:
         yield engine
 
 
-def name_run(recipe: Recipe, folder: Path) -> tuple[str, str]:
-    """What a replica needs to open a run: the resolved recipe as JSON, and the folder's absolute path."""
-    return json.dumps(recipe.resolved()), str(folder.absolute())
+def name_run(recipe: Recipe, folder: Place) -> tuple[str, str]:
+    """What a replica needs to open a run: the resolved recipe as JSON, and the folder's absolute path or its URL."""
+    where = folder.url if isinstance(folder, Address) else str(folder.absolute())
+    return json.dumps(recipe.resolved()), where
 
 
 def choose_replicas(
@@ -174,28 +200,28 @@ def choose_replicas(
 
 
 def _read_run(run: tuple[str, str]) -> tuple[Recipe, RunFolder]:
-    document = json.loads(run[0])
+    document, folder = json.loads(run[0]), read_place(run[1])
     wanted = recipe_class(document["task"]).model_validate(document)
-    return wanted, RunFolder(Path(run[1]), wanted, fresh=False)
+    return wanted, RunFolder(borrow(folder) if isinstance(folder, Address) else folder, wanted, fresh=False)
 
 
 def open_maker(run: tuple[str, str]) -> OnDemand:
     """The maker of a run, as `name_run` tells it, whose model is trained; for a process beside the one that holds the
-    run. Writes nothing."""
+    run. Writes nothing; of a run at a URL it takes the model, the judge and the labels to this machine first."""
     wanted, place = _read_run(run)
     if not is_sound(place.model):
         raise UserError(f"--out: {run[1]!r} has no model that this machine can read; is the folder shared with it?")
     return OnDemand(wanted, open_workshop(wanted, place, Silent()).maker, place.labels)
 
 
-def follow(recipe: Recipe, folder: Path, processes: Processes) -> None:
+def follow(recipe: Recipe, folder: Place, processes: Processes) -> None:
     """What a process does that does not lead: it takes part in the training, if there is one. Raises UserError."""
     if not processes.invite(False):
         return
     task = tasks.find(recipe.task)
     data = task.load(recipe.source, recipe.seed)
     _compare_source(digest_columns(data.train, data.validation, data.heldout), processes)
-    place = RunFolder(folder, recipe, fresh=False)
+    place = RunFolder(on_this_machine(folder), recipe, fresh=False)
     follow_training(recipe, place, task, data, task.codec(data, recipe.model), processes)
 
 
@@ -209,20 +235,21 @@ def _compare_source(digest: str, processes: Processes) -> None:
 
 
 def preview(
-    recipe: Recipe, folder: Path, n: int, *, progress: Progress | None = None, processes: Processes = ALONE
-) -> tuple[Path, Path]:
+    recipe: Recipe, folder: Place, n: int, *, progress: Progress | None = None, processes: Processes = ALONE
+) -> tuple[str, str]:
     """`n` rows before any gate: beside real ones on a contact sheet, folder/preview.png, and as folder/preview.parquet.
 
-    Trains first if there is no model yet; of several `processes` this one leads.
+    Trains first if there is no model yet; of several `processes` this one leads. Returns where the two files are.
     """
     progress = progress or Silent()
-    with RunFolder(folder, recipe, fresh=False) as place:
+    with open_folder(recipe, folder, whole=True) as place:
         place.log("start")
         shop = open_workshop(recipe, place, progress, processes)
         progress.stage("sample", n)
         table, _ = shop.maker.make(range(n))
         progress.advance(n)
-        return draw_preview(place, shop.maker, table)
+        sheet, rows = draw_preview(place, shop.maker, table)
+        return f"{place.home.name}/{sheet.name}", f"{place.home.name}/{rows.name}"
 
 
 def open_workshop(recipe: Recipe, place: RunFolder, progress: Progress, processes: Processes = ALONE) -> Workshop:

@@ -16,6 +16,8 @@ import pyarrow.parquet as pq
 
 from .errors import UserError
 from .pipeline import open_maker
+from .remote.address import Address, Place
+from .remote.loan import borrow
 
 
 @dataclass(frozen=True)
@@ -31,15 +33,19 @@ class Comparison:
         return f"row {self.index}: different in {', '.join(self.differing)}"
 
 
-def regenerate(folder: Path, index: int) -> Comparison:
-    """Candidate `index` of the run in `folder`, made with the whole shard that it belongs to. Raises UserError."""
+def regenerate(run: Place, index: int) -> Comparison:
+    """Candidate `index` of the run, made with the whole shard that it belongs to. Raises UserError."""
+    folder = borrow(run) if isinstance(run, Address) else run
     try:
         document = (folder / "state" / "recipe.json").read_text()
         shard_size = int(json.loads(document)["sample"]["shard_size"])
     except (OSError, ValueError, KeyError):
         raise UserError(f"RUN: {str(folder)!r} is not a run's folder; name one that `synthgen run` made") from None
     number, place = divmod(index, shard_size)
-    stored = _read(folder / "state" / "shards" / f"{number:06d}.parquet", index, place)
+    shard = f"state/shards/{number:06d}.parquet"
+    if isinstance(run, Address):
+        borrow(run, shard)
+    stored = _read(folder / shard, index, place)
     made = open_maker((document, str(folder.absolute())))
     data, _ = made.make_shard(number)
     again = pq.read_table(io.BytesIO(data)).slice(place, 1).to_pylist()[0]

@@ -14,10 +14,12 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from .errors import UserError
+from .errors import Interrupted, UserError
+from .home import Here, Home
 from .recipe import Recipe, difference, with_defaults
 from .storage import digest, digest_folder, is_same, is_sound, link_whole, remove_leftovers, write_whole
 
@@ -32,9 +34,10 @@ PAUSE = 0.1  # seconds between two looks whether another process still holds the
 class RunFolder:
     """`runs/<name>`: dataset/ model/ judges/ labels/ state/ report.html. One process at a time holds it."""
 
-    def __init__(self, path: Path, recipe: Recipe, fresh: bool, patience: float = 0) -> None:
-        """`patience`: seconds to wait for another process that holds the folder."""
+    def __init__(self, path: Path, recipe: Recipe, fresh: bool, patience: float = 0, home: Home | None = None) -> None:
+        """`patience`: seconds to wait for another process that holds the folder; `home`: where else the run is kept."""
         self.path, self.recipe, self.fresh, self.patience = path, recipe, fresh, patience
+        self.home: Home = home or Here(path)
         self.state, self.shards = path / "state", path / "state" / "shards"
         self.model, self.judges, self.labels, self.dataset = (
             path / n for n in ("model", "judges", "labels", "dataset")
@@ -45,12 +48,17 @@ class RunFolder:
         self._missing = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         self._lock = self._hold()
         try:
+            self.home.take()
             if self.fresh:
                 self._clear()
+                self.home.clear()
+            else:
+                self.home.fetch()
             self._claim()
             self._tidy()
-        except BaseException:
-            self._lock.close()
+            self.home.begin()
+        except BaseException as error:
+            self._give_up(error)
             raise
         return self
 
@@ -67,17 +75,42 @@ class RunFolder:
                 if time.monotonic() >= until:
                     lock.close()
                     raise UserError(
-                        f"--out: another process is working in {str(self.path)!r}; wait for it or use another --out"
+                        f"--out: another process is working in {self.home.name!r}; wait for it or use another --out"
                     )
                 time.sleep(PAUSE)
             if _is_same_file(lock, self.state / "lock"):
                 return lock
             lock.close()  # of a folder that was taken away meanwhile
 
-    def __exit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
-        if kind is not None and issubclass(kind, UserError) and not self._has_work():
-            self._vanish()
-        self._lock.close()
+    def __exit__(self, kind: type[BaseException] | None = None, error: BaseException | None = None, *_: object) -> None:
+        refused = isinstance(error, UserError) and not self._has_work()
+        try:
+            self._leave_home(error, refused)
+        finally:
+            if refused:
+                self._vanish()
+            self._lock.close()
+
+    def _leave_home(self, error: BaseException | None, refused: bool) -> None:
+        try:
+            try:
+                if refused:
+                    self.home.clear()
+            finally:
+                self.home.leave(finish=not isinstance(error, KeyboardInterrupt | Interrupted))
+        except UserError:
+            if error is None:
+                raise
+
+    def _give_up(self, error: BaseException) -> None:
+        """Leave a folder that was not entered."""
+        try:
+            with suppress(UserError):
+                self.home.leave(finish=False)
+            if isinstance(error, UserError) and self._missing and not self._has_work():
+                self._vanish()
+        finally:
+            self._lock.close()
 
     def _has_work(self) -> bool:
         """Whether anything was made here that took time."""
@@ -149,7 +182,7 @@ class RunFolder:
         if changed:
             more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
             raise UserError(
-                f"--out: {str(self.path)!r} was made with another recipe: {changed[0]}{more}; use --fresh to start "
+                f"--out: {self.home.name!r} was made with another recipe: {changed[0]}{more}; use --fresh to start "
                 "over or --out for another folder"
             )
 
@@ -212,7 +245,8 @@ class RunFolder:
         return bool(ours) and is_same(self.dataset, ours) and (self.path / "report.html").is_file()
 
     def log(self, event: str, **facts: Any) -> None:
-        """One line in state/log.jsonl."""
+        """One line in state/log.jsonl. Raises what went wrong with the run's home meanwhile."""
+        self.home.notice()
         line = json.dumps({"time": round(time.time(), 3), "process": os.getpid(), "event": event, **facts})
         with (self.state / "log.jsonl").open("a") as file:
             file.write(line + "\n")

@@ -19,6 +19,7 @@ from .. import task
 from ..errors import UserError
 from ..mistakes import shorten
 from ..recipe import Recipe, load, recipe_class
+from ..remote.address import Address, read_place
 from ..shelf import shipped
 from ..storage import is_sound
 
@@ -73,6 +74,11 @@ class Catalog:
 
 
 def _open_entry(word: str) -> Entry:
+    if isinstance(read_place(word, "RECIPE"), Address):
+        raise UserError(
+            f"RECIPE: {shorten(word, 100)!r} is a URL, and serve reads a run's folder again and again; copy it to this "
+            "machine and name the folder"
+        )
     path = Path(word)
     if word not in shipped() and path.is_dir():
         return Entry(_read_run(path, word), path)
