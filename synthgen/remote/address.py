@@ -14,7 +14,8 @@ from pathlib import Path
 
 from ..errors import UserError
 
-URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+URL = re.compile(r"([^/]*)://(.*)", re.DOTALL)
+PROTOCOL = re.compile(r"[a-z][a-z0-9+.-]*")
 CACHE = "SYNTHGEN_CACHE"  # of the environment: the folder of the copies
 
 
@@ -53,7 +54,7 @@ def read_place(text: str, option: str = "--out") -> Place:
     if found is None:
         return Path(text)
     protocol, rest = found[1].lower(), found[2].rstrip("/")
-    if "::" in rest or not rest.isprintable():
+    if not PROTOCOL.fullmatch(protocol) or "::" in rest or not rest.isprintable():
         raise UserError(f"{option}: {text!r} is not the URL of a folder; write one such as s3://bucket/runs/digits")
     if not rest.lstrip("/"):
         raise UserError(f"{option}: {text!r} names no bucket or folder; write one such as {protocol}://bucket/runs/x")

@@ -11,7 +11,6 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable
-from pathlib import Path
 
 from ..errors import UserError
 from ..storage import write_whole
@@ -21,7 +20,7 @@ from .lease import SIGN, Lease, Lost
 from .listing import SLOTS, Entry, Listing, read_listing
 from .sending import Sending
 from .snapshot import LOG, ORDER, is_kept, rank
-from .store import Store
+from .store import TRIES, Store
 
 EVERY = 1.0  # seconds between two looks at what has changed
 SHARE = 20  # so many times as long as a look took
@@ -53,8 +52,11 @@ class Mirror:
             raise UserError(
                 f"{self.address.option}: {self.name!r} holds {strangers[0]!r} and is not a run's folder; name a new one"
             )
-        lease = Lease(self.store, _name_copy(self.folder))
+        mark = self.folder.with_name(f"{self.folder.name}.id")  # of the copy; whoever holds its lock may use it
+        copy = mark.read_text() if mark.exists() else uuid.uuid4().hex
+        lease = Lease(self.store, copy)
         lease.take()
+        write_whole(mark, copy)
         self.lease = lease
         self._start(self._give_signs)
         found = self.store.sizes()
@@ -106,16 +108,16 @@ class Mirror:
                 if self.sending is not None:
                     self.sending.send_log()
         finally:
-            self._give_back()
+            self._give_back(TRIES if finish and self.error is None else 2)
 
-    def _give_back(self) -> None:
+    def _give_back(self, tries: int) -> None:
         """The lease, unless a file is still on its way: then nobody shall write there for a minute."""
         self._end.set()
         on_its_way = any(thread.is_alive() for thread in self._threads[1:])
         if self.lease is None or isinstance(self.error, Lost) or on_its_way:
             return
         self._threads[0].join(HURRY)
-        self.store.tries = 1
+        self.store.tries = tries
         try:
             self.lease.release()
             if self.sending is None:
@@ -145,11 +147,3 @@ class Mirror:
                     return
                 self.sending.turn()
                 pause = max(EVERY, SHARE * self.sending.looking)
-
-
-def _name_copy(folder: Path) -> str:
-    """What the copy is called in leases. Whoever holds the folder's lock may use it."""
-    path = folder.with_name(f"{folder.name}.id")
-    if not path.exists():
-        write_whole(path, uuid.uuid4().hex)
-    return path.read_text()

@@ -1,0 +1,89 @@
+"""Files in memory that give trouble, and what tests do to a run that is kept there."""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from fsspec.implementations.memory import MemoryFileSystem
+
+from synthgen.remote.address import Address
+from synthgen.run_folder import RunFolder
+from synthgen.storage import digest_bytes, write_whole
+
+WRITES = ("pipe_file", "put_file", "rm_file")
+
+
+class Troubled(MemoryFileSystem):
+    """Files in memory; what was put down in `trouble` is done before each call."""
+
+    protocol = "troubled"
+    cachable = False
+    store: dict[str, Any] = {}
+    pseudo_dirs = [""]
+    trouble: Callable[[str, str], None] | None = None  # (call, path)
+
+    @classmethod
+    def _strip_protocol(cls, path: Any) -> Any:
+        return super()._strip_protocol(str(path).replace("troubled://", "memory://"))
+
+    def _meet(self, call: str, path: str) -> None:
+        if Troubled.trouble is not None:
+            Troubled.trouble(call, str(path))
+
+    def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **more: Any) -> None:
+        self._meet("pipe_file", path)
+        super().pipe_file(path, value, mode, **more)
+
+    def put_file(self, lpath: str, rpath: str, *rest: Any, **more: Any) -> None:
+        self._meet("put_file", rpath)
+        super().put_file(lpath, rpath, *rest, **more)
+
+    def rm_file(self, path: str) -> None:
+        self._meet("rm_file", path)
+        super().rm_file(path)
+
+    def cat_file(self, path: str, *rest: Any, **more: Any) -> bytes:
+        self._meet("cat_file", path)
+        return bytes(super().cat_file(path, *rest, **more))
+
+    def get_file(self, rpath: str, lpath: str, *rest: Any, **more: Any) -> None:
+        self._meet("get_file", rpath)
+        super().get_file(rpath, lpath, *rest, **more)
+
+
+class Every:
+    """Every nth call fails, as when a network drops."""
+
+    def __init__(self, nth: int) -> None:
+        self.nth, self.count, self.lock = nth, 0, threading.Lock()
+
+    def __call__(self, call: str, path: str) -> None:
+        with self.lock:
+            self.count += 1
+            if self.count % self.nth == 0:
+                raise OSError(errno.ECONNRESET, "Connection reset by peer")
+
+
+def refuse(error: Exception, *calls: str) -> Callable[[str, str], None]:
+    """Those calls fail with the error."""
+
+    def meet(call: str, path: str) -> None:
+        if call in calls:
+            raise error
+
+    return meet
+
+
+def finish_shard(place: RunFolder, number: int, data: bytes = b"rows") -> None:
+    write_whole(place.shard_path(number), data)
+    place.finish_shard(number, digest_bytes(data), {"sample": 1.5})
+
+
+def spoil(address: Address, name: str, data: bytes | None = None) -> None:
+    """Put other bytes into an object, or as many of which one differs."""
+    path = "/" + address.url.partition("://")[2] + "/" + name
+    old = Troubled.store[path].getvalue()
+    MemoryFileSystem.pipe_file(Troubled(), path, old[:-1] + bytes([old[-1] ^ 1]) if data is None else data)
