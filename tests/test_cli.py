@@ -16,7 +16,7 @@ import pytest
 from synthgen import __version__, shelf
 from synthgen.errors import Interrupted, UserError
 
-HEAVY = ("torch", "ray", "pydantic", "yaml", "numpy", "rich", "jinja2", "datasets", "diffusers")
+HEAVY = ("torch", "ray", "pydantic", "yaml", "numpy", "rich", "jinja2", "datasets", "diffusers", "fsspec")
 
 
 def _python(code: str, **more: Any) -> subprocess.CompletedProcess[str]:

@@ -19,7 +19,7 @@ from .copy import RECIPE, RUN, follow
 from .lease import SIGN, Lease, Lost
 from .listing import SLOTS, Entry, Listing, read_listing
 from .sending import Sending
-from .snapshot import LOG, ORDER, is_kept, rank
+from .snapshot import LOG, ORDER, Mark, is_kept, rank, take_snapshot
 from .store import TRIES, Store
 
 EVERY = 1.0  # seconds between two looks at what has changed
@@ -38,6 +38,7 @@ class Mirror:
         self.listing: Listing | None = None
         self.objects: dict[str, int] = {}  # what was there when this process came: size by name
         self.left: dict[str, Entry] = {}
+        self.brought: dict[str, Mark] = {}  # the copy before this process changed it
         self.lease: Lease | None = None
         self.sending: Sending | None = None
         self.error: Exception | None = None
@@ -65,6 +66,7 @@ class Mirror:
 
     def fetch(self) -> None:
         self.left = follow(self.store, self.listing, self.folder, self.whole)
+        self.brought = take_snapshot(self.folder) or {}
 
     def clear(self) -> None:
         assert self.lease is not None
@@ -73,7 +75,7 @@ class Mirror:
             self.lease.confirm()
             there = self.sending.held | set(self.left) if self.sending else set(self.objects)
             self.store.delete([*SLOTS, *sorted(there, key=rank, reverse=True), LOG])
-            self.listing, self.objects, self.left, self.sending = None, {}, {}, None
+            self.listing, self.objects, self.left, self.brought, self.sending = None, {}, {}, {}, None
 
     def begin(self) -> None:
         assert self.lease is not None
@@ -81,7 +83,8 @@ class Mirror:
         listing = self.listing or Listing()
         write_whole(self.folder / RUN, listing.run)
         self.sending = Sending(self.store, self.lease, self.folder, listing, self.objects, self.left, self._stop)
-        self.sending.know([path for path, (size, _) in listing.files.items() if self.objects.get(path) == size])
+        whole = {path for path, (size, _) in listing.files.items() if self.objects.get(path) == size}
+        self.sending.know({path: mark for path, mark in self.brought.items() if path in whole})
         self._stop.clear()
         if not listing.number:
             self.sending.turn()

@@ -49,10 +49,9 @@ class Sending:
         self.logged = -1  # size of the log that is there
         self.looking = 0.0  # seconds that the last look at the folder took
 
-    def know(self, paths: Iterable[str]) -> None:
-        """These are there as they are here."""
-        snapshot = take_snapshot(self.folder) or {}
-        self.sent |= {path: (snapshot[path], self.listing.files[path]) for path in paths if path in snapshot}
+    def know(self, marks: Mapping[str, Mark]) -> None:
+        """Files with these marks are there as the listing says."""
+        self.sent |= {path: (mark, self.listing.files[path]) for path, mark in marks.items()}
 
     def turn(self) -> bool:
         """Send what has changed; False where nothing had. Raises UserError."""

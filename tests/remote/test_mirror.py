@@ -247,6 +247,18 @@ def test_fresh_takes_another_recipe_and_nothing_else_does(enter, there):
     assert json.loads(there()["state/recipe.json"])["count"] == 7
 
 
+def test_another_recipe_is_welcome_where_nothing_was_made(enter, there, elsewhere):
+    with enter():
+        pass
+    elsewhere()
+    with enter("count=7"):
+        pass
+    assert json.loads(there()["state/recipe.json"])["count"] == 7
+    elsewhere()
+    with enter("count=7"):
+        pass
+
+
 def test_a_refused_run_leaves_nothing(enter, there, tmp_path):
     with pytest.raises(UserError, match="a typo"), enter() as place:
         place.expect("source", "1", "use --fresh")
