@@ -79,7 +79,7 @@ def examine(recipe: Recipe, folder: Place) -> str:
 def _look_at(folder: Place) -> Path:
     """Where on this machine work would be done; raises UserError for a URL that cannot be read."""
     if isinstance(folder, Address):
-        Store(folder).sizes()
+        Store(folder).check()
     return on_this_machine(folder)
 
 

@@ -72,6 +72,13 @@ class Store:
 
         return self._try(look, {})
 
+    def check(self) -> None:
+        """Raises UserError where it cannot be read, or there is no such bucket. Writes nothing."""
+        system, root = self._opened
+        bucket = root.strip("/").partition("/")[0]
+        if not self.sizes() and self.address.protocol in EXTRAS and not self._try(lambda: system.exists(bucket)):
+            raise UserError(explain(self.address, FileNotFoundError(f"no bucket {bucket!r}")))
+
     def read(self, name: str) -> bytes | None:
         """None where it is not there."""
         system, root = self._opened
