@@ -8,7 +8,8 @@ What counts at the URL is what its listing names with size and digest; the copy 
 - A file that both have is the URL's. One that the copy alone has stays and is sent: it was made by the same recipe and
   the same makers, and not sent yet. Folders that are sealed as a whole, such as the model, are taken as a whole.
 - A file at the URL that is not what the listing says is not brought, and deleted there later; the run makes it anew, as
-  it does with its own. What rests on a makers.json of that kind goes too.
+  it does with its own. What rests on a makers.json of that kind goes too. Where the copy has the very file that is
+  listed, nothing is brought, so only other machines notice an object that was altered without a change of its size.
 
     left = follow(store, listing, folder, whole=False)
 """

@@ -66,9 +66,11 @@ class Lease:
         with self._lock:
             if 0 <= time.time() - self.signed < SIGN:
                 return
-            found = self._read()
-            if found is None or not self._is_mine(found):
-                raise Lost(f"{self._taken(found or {})}; this one gave no sign of life for a minute and was replaced")
+            found, address = self._read(), self.store.address
+            if found is None:
+                raise Lost(f"{address.option}: {NAME} in {str(address)!r} was deleted; run it again, which goes on")
+            if not self._is_mine(found):
+                raise Lost(f"{self._taken(found)}; this one gave no sign of life for a minute and was replaced")
             self.store.write(NAME, self._sign())
             self.signed = time.time()
 

@@ -61,6 +61,15 @@ def test_one_that_died_is_replaced_after_a_minute_and_stops(objects):
     second.confirm()
 
 
+def test_one_that_was_deleted_is_lost(objects):
+    lease = Lease(objects, "a")
+    lease.take()
+    objects.delete([NAME])
+    lease.signed -= SIGN
+    with pytest.raises(Lost, match="state/lease.json in 'troubled://.*' was deleted; run it again"):
+        lease.confirm()
+
+
 def test_whoever_holds_the_copy_goes_on_at_once(objects):
     """The folder's lock is his, so the process before him is dead."""
     Lease(objects, "a").take()

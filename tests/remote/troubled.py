@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import errno
+import json
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 from fsspec.implementations.memory import MemoryFileSystem
 
 from synthgen.remote.address import Address
+from synthgen.remote.lease import DEAD, NAME
+from synthgen.remote.listing import SLOTS
+from synthgen.remote.store import Store
 from synthgen.run_folder import RunFolder
-from synthgen.storage import digest_bytes, write_whole
+from synthgen.storage import digest_bytes, digest_folder, sealed_folder, write_whole
 
+OURS = {*SLOTS, NAME}  # objects that are no files of a run
 WRITES = ("pipe_file", "put_file", "rm_file")
 
 
@@ -87,3 +93,51 @@ def spoil(address: Address, name: str, data: bytes | None = None) -> None:
     path = "/" + address.url.partition("://")[2] + "/" + name
     old = Troubled.store[path].getvalue()
     MemoryFileSystem.pipe_file(Troubled(), path, old[:-1] + bytes([old[-1] ^ 1]) if data is None else data)
+
+
+def train(place, weights="weights"):
+    """What a run makes before its shards, in its order."""
+    with sealed_folder(place.state / "training" / "step-000000001") as folder:
+        (folder / "model.safetensors").write_text(weights)
+    with sealed_folder(place.model) as folder:
+        (folder / "weights").write_text(weights)
+    write_whole(place.judges / "judge.json", "{}")
+    place.rest_on(weights)
+
+
+def finish(place):
+    """What a run leaves at its end."""
+    write_whole(place.dataset / "data" / "a.parquet", "rows")
+    write_whole(place.path / "report.html", "report")
+    write_whole(place.state / "done", json.dumps(digest_folder(place.dataset)))
+
+
+def kill(place):
+    """As when its machine is gone: no further word, and its lease stays."""
+    place.home._stop.set()
+    place.home._end.set()
+    for thread in place.home._threads:
+        thread.join()
+    place._lock.close()
+
+
+def forget(address):
+    """The lease's last sign is a minute old."""
+    store = Store(address)
+    found = json.loads(store.read(NAME))
+    store.write(NAME, json.dumps({**found, "sign": found["sign"] - DEAD}).encode())
+
+
+def wait_until(holds, seconds=20):
+    until = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def same(place, there):
+    """Whether each file of the run is at the address, byte for byte, and no other."""
+    own = {p.relative_to(place.path).as_posix(): p.read_bytes() for p in place.path.rglob("*") if p.is_file()}
+    for name in ("state/lock", "state/run.txt"):
+        own.pop(name, None)
+    return own == {name: data for name, data in there().items() if name not in OURS}
