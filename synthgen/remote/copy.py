@@ -76,13 +76,19 @@ def _bring_all(store: Store, listing: Listing, folder: Path, sound: bool) -> dic
     if not sound:
         rest = {path: entry for path, entry in rest.items() if not path.startswith(RESTING)}
     fetch(store, rest, folder)
-    if not (folder / LOG).exists():
-        store.get(LOG, folder / LOG)
+    _bring_log(store, folder)
     for path in take_snapshot(folder) or {}:
         unknown = path not in listing.files and listing.below(_sealed(path))
         if unknown or (not sound and path.startswith(RESTING)):
             (folder / path).unlink()
     return _leave(left, folder)
+
+
+def _bring_log(store: Store, folder: Path) -> None:
+    """The longer of the two: it only grows."""
+    path, told = folder / LOG, store.read(LOG) or b""
+    if len(told) > (path.stat().st_size if path.exists() else 0):
+        write_whole(path, told)
 
 
 def _leave(entries: dict[str, Entry], folder: Path) -> dict[str, Entry]:

@@ -37,6 +37,7 @@ class Mirror:
         self.name, self.store = str(address), Store(address)
         self.listing: Listing | None = None
         self.objects: dict[str, int] = {}  # what was there when this process came: size by name
+        self.logged = 0  # bytes of the log there
         self.left: dict[str, Entry] = {}
         self.brought: dict[str, Mark] = {}  # the copy before this process changed it
         self.lease: Lease | None = None
@@ -62,6 +63,7 @@ class Mirror:
         self._start(self._give_signs)
         found = self.store.sizes()
         self.objects = {name: size for name, size in found.items() if is_kept(name)}
+        self.logged = found.get(LOG, 0)
         self.listing = read_listing(self.store)
 
     def fetch(self) -> None:
@@ -76,6 +78,7 @@ class Mirror:
             there = self.sending.held | set(self.left) if self.sending else set(self.objects)
             self.store.delete([*SLOTS, *sorted(there, key=rank, reverse=True), LOG])
             self.listing, self.objects, self.left, self.brought, self.sending = None, {}, {}, {}, None
+            self.logged = 0
 
     def begin(self) -> None:
         assert self.lease is not None
@@ -84,6 +87,7 @@ class Mirror:
         write_whole(self.folder / RUN, listing.run)
         self.sending = Sending(self.store, self.lease, self.folder, listing, self.objects, self.left, self._stop)
         whole = {path for path, (size, _) in listing.files.items() if self.objects.get(path) == size}
+        self.sending.logged = self.logged
         self.sending.know({path: mark for path, mark in self.brought.items() if path in whole})
         self._stop.clear()
         if not listing.number:

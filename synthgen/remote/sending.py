@@ -46,7 +46,7 @@ class Sending:
         self.store, self.lease, self.folder, self.listing, self.stop = store, lease, folder, listing, stop
         self.held, self.left = set(held) - set(left), dict(left)
         self.sent: dict[str, tuple[Mark, Entry]] = {}
-        self.logged = -1  # size of the log that is there
+        self.logged = 0  # bytes of the log that are there
         self.looking = 0.0  # seconds that the last look at the folder took
 
     def know(self, marks: Mapping[str, Mark]) -> None:
@@ -118,9 +118,10 @@ class Sending:
         self.listing = listing
 
     def send_log(self) -> None:
+        """The log, where it has grown."""
         path = self.folder / LOG
         data = path.read_bytes() if path.exists() else b""
-        if len(data) != self.logged and data:
+        if len(data) > self.logged:
             self.lease.confirm()
             self.store.write(LOG, data)
             self.logged = len(data)

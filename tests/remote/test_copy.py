@@ -165,3 +165,22 @@ def test_another_recipe_is_welcome_where_nothing_was_made(enter, there, elsewher
     elsewhere()
     with enter("count=7"):
         pass
+
+
+def test_the_longer_log_is_kept(enter, elsewhere, there, monkeypatch, tmp_path):
+    with enter() as place:
+        train(place)
+        place.log("first")
+    elsewhere()
+    with enter() as place:
+        place.log("second")
+        finish(place)
+    told = there()["state/log.jsonl"]
+    assert b"first" in told and b"second" in told
+    monkeypatch.setenv("SYNTHGEN_CACHE", str(tmp_path / "cache"))
+    with enter() as place:
+        assert place.is_finished()
+    assert there()["state/log.jsonl"] == told
+    with enter(whole=True) as place:
+        place.log("third")
+    assert there()["state/log.jsonl"].startswith(told) and b"third" in there()["state/log.jsonl"]
