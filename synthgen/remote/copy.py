@@ -20,7 +20,7 @@ import shutil
 from pathlib import Path
 
 from ..errors import UserError
-from ..storage import write_whole
+from ..storage import remove_leftovers, write_whole
 from .fetching import fetch, is_as_listed
 from .listing import Entry, Listing
 from .snapshot import LOG, ORDER, take_snapshot
@@ -38,6 +38,7 @@ def follow(store: Store, listing: Listing | None, folder: Path, whole: bool) -> 
 
     Of a finished run only what tells that it is finished is brought, unless `whole`. Raises UserError.
     """
+    remove_leftovers(folder)
     if listing is None:
         empty(folder)
         return {}

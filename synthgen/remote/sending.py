@@ -101,11 +101,11 @@ class Sending:
             return entry
 
         pool = ThreadPoolExecutor(STREAMS, "sending")
+        self.held |= set(paths)
+        self.left = {path: entry for path, entry in self.left.items() if path not in self.held}
         try:
             for path, entry in zip(paths, pool.map(send, paths), strict=True):
                 self.sent[path] = snapshot[path], entry
-                self.held.add(path)
-                self.left.pop(path, None)
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -16,6 +16,7 @@ from synthgen.pipeline import open_folder
 from synthgen.recipe import Recipe, load
 from synthgen.remote import lease
 from synthgen.remote.address import Address
+from synthgen.remote.listing import SLOTS
 from synthgen.storage import digest_folder
 
 Machine = Callable[[], Path]
@@ -59,12 +60,10 @@ def publish(folder: Path, tmp_path: Path, *gone: str) -> Path:
 def test_a_finished_run_is_told_of_on_another_machine(undisturbed, tmp_path, machine, digits):
     there = publish(undisturbed, tmp_path)
     before, copy = digest_folder(there), machine()
+    assert set(digest_folder(undisturbed)) - {"state/lock"} == set(before) - set(SLOTS)
     outcome = digits(f"file://{there}")
-    assert (
-        outcome.code == 0
-        and f"file://{there}/dataset\n" in outcome.out
-        and f"file://{there}/report.html" in outcome.out
-    )
+    assert outcome.code == 0 and f"file://{there}/dataset\n" in outcome.out
+    assert outcome.out.endswith(f"report: file://{there}/report.html\n")
     assert digest_folder(there) == before and not (copy / "model").exists()
     assert data_digests(there) == data_digests(undisturbed) == data_digests(copy)
 
