@@ -61,15 +61,19 @@ class Troubled(MemoryFileSystem):
 
 
 class Every:
-    """Every nth call fails, as when a network drops."""
+    """Every nth call fails, as when a network drops; the same call again does not."""
 
     def __init__(self, nth: int) -> None:
         self.nth, self.count, self.lock = nth, 0, threading.Lock()
+        self.failed: set[tuple[str, str]] = set()
 
     def __call__(self, call: str, path: str) -> None:
         with self.lock:
             self.count += 1
-            if self.count % self.nth == 0:
+            if (call, path) in self.failed:
+                self.failed.remove((call, path))
+            elif self.count % self.nth == 0:
+                self.failed.add((call, path))
                 raise OSError(errno.ECONNRESET, "Connection reset by peer")
 
 
