@@ -89,6 +89,7 @@ async def batching(url: str) -> tuple[list[float], list[float]]:
 def overhead(url: str, run: Path) -> tuple[list[float], list[float]]:
     """Milliseconds of one row over HTTP, and of the same wish through the handle of the replicas."""
     connect(RayOptions(address="auto"))
+    import ray
     from ray import serve
 
     handle: Any = serve.get_deployment_handle("ModelServer", app_name="synthgen")
@@ -103,6 +104,7 @@ def overhead(url: str, run: Path) -> tuple[list[float], list[float]]:
             began = time.perf_counter()
             handle.make_rows.remote(what, Wish(seed, 0, candidates)).result()
             direct.append(1000 * (time.perf_counter() - began))
+    ray.shutdown()  # Ray ends a process whose cluster ends before it
     return over, direct
 
 
@@ -143,7 +145,7 @@ async def overload(url: str, process: psutil.Process, minutes: float) -> dict[st
                 memory.append((now / 60, await asyncio.to_thread(resident, process)))
             await asyncio.sleep(0.005)
         await asyncio.gather(*tasks)
-    settled = [point for point in memory if point[0] > 1]
+    settled = [point for point in memory if point[0] > minutes / 5]
     slope = linear_regression(*zip(*settled, strict=True)).slope
     return {
         "rate": rate, "sent": sent, "answers": dict(found), "healthz_p99": quantiles(healthy, n=100)[-1],

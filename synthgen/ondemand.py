@@ -30,7 +30,7 @@ from .requests import accept
 from .sampling.engine import Answer, Shard, Wish
 from .types import Columns, LabelGenerator, join_rows, take_rows
 
-LANES = (8, 16, 32, 64)  # sizes of batches
+LANES = (8, 16, 24, 32, 48, 64)  # sizes of batches
 WATCHED = 8  # rows that are looked at in different company
 HEADS = {b"\x89PNG": "png", b"ply": "ply", b"glTF": "glb"}  # what files begin with
 KEPT = 16  # sets of changes that stay ready

@@ -25,7 +25,11 @@ from ..diffusion.stopping import stoppable
 from .engine import Answer, RowMaker, Shard, ShardMaker, Wish
 
 Made = TypeVar("Made")
-LINGER = 0.003  # seconds that a wish waits for company while a thread is free
+LINGER = 0.003  # seconds without a further wish of its kind after which a batch begins, if a thread is free
+SOCIABLE = 0.025  # the same where wishes had company in the last seconds
+LONGEST = 0.1  # seconds that a wish waits for company at most while a thread is free
+MEMORY = 3.0  # seconds in which company is remembered
+SMALL = 16  # rows of a batch that is not shared out between threads
 LOOK = 30.0  # seconds between looks for makers that nobody asks for
 
 
@@ -48,6 +52,8 @@ class ModelServer:
         self._opening = ThreadPoolExecutor(1, "opening", **one)
         self._free = threads
         self._waiting: OrderedDict[Hashable, deque[tuple[Wish, asyncio.Future[Answer]]]] = OrderedDict()
+        self._since: dict[Hashable, tuple[float, float]] = {}  # when the first and the last that wait came in
+        self._crowded = -math.inf  # when a batch last had more than one wish
         self._tasks: set[asyncio.Task[None]] = set()
         self._watching = False
 
@@ -63,8 +69,10 @@ class ModelServer:
         """The wish's rows, in a batch with others of the same recipe, overrides and form that came in meanwhile."""
         await self._maker(what)
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault((what, wish.overrides, wish.form), deque()).append((wish, answer))
-        self._spawn(self._serve_soon())
+        key, now = (what, wish.overrides, wish.form), time.monotonic()
+        self._waiting.setdefault(key, deque()).append((wish, answer))
+        self._since[key] = (self._since.get(key, (now, now))[0], now)
+        self._spawn(self._serve_soon(self._linger(now)))
         return await answer
 
     async def load(self, what: Hashable) -> int:
@@ -110,40 +118,58 @@ class ModelServer:
                     self._drop(what)
         self._watching = False
 
-    async def _serve_soon(self) -> None:
-        await asyncio.sleep(LINGER)
-        for key in list(self._waiting)[: self._free]:
+    async def _serve_soon(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        now = time.monotonic()
+        ripe = [key for key in self._waiting if self._is_ripe(*self._since[key], now)][: self._free]
+        for key in ripe:
+            rows = sum(wish.count for wish, _ in self._waiting[key])
+            parts = max(1, min(self._free // len(ripe), rows // SMALL))
             self._waiting.move_to_end(key)
-            self._free -= 1
-            self._spawn(self._serve(key))
+            self._free -= parts
+            for _ in range(parts):
+                self._spawn(self._serve(key, math.ceil(rows / parts)))
 
-    async def _serve(self, key: Hashable) -> None:
+    def _linger(self, now: float) -> float:
+        return SOCIABLE if now - self._crowded < MEMORY else LINGER
+
+    def _is_ripe(self, first: float, last: float, now: float) -> bool:
+        # a timer may be early by the clock's grain
+        return now - last >= self._linger(now) - 0.001 or now - first >= LONGEST
+
+    async def _serve(self, key: Hashable, share: int) -> None:
         try:
             maker: RowMaker = await self._maker(_first(key))
             lanes = await _run(self._opening, lambda: maker.lanes)  # the first time, it looks which batches agree
-            batch = self._take(key, lanes)
+            batch = self._take(key, lanes, share)
+            if len(batch) > 1:
+                self._crowded = time.monotonic()
             if batch:
                 await self._answer(maker, batch)
         except Exception as error:
+            self._since.pop(key, None)
             for _, answer in self._waiting.pop(key, ()):
                 if not answer.done():
                     answer.set_exception(error)
         finally:
             self._free += 1
             if self._waiting:
-                self._spawn(self._serve_soon())
+                self._spawn(self._serve_soon(0))
 
-    def _take(self, key: Hashable, lanes: int) -> list[tuple[Wish, asyncio.Future[Answer]]]:
-        """The oldest wishes that still wait, as many as a batch holds; what is left goes behind the other kinds."""
+    def _take(self, key: Hashable, lanes: int, share: int) -> list[tuple[Wish, asyncio.Future[Answer]]]:
+        """The oldest wishes that still wait, until they have the `share` of rows or the batch is full; what is left
+        goes behind the other kinds."""
         queue, rows = self._waiting.pop(key, deque()), 0
         batch: list[tuple[Wish, asyncio.Future[Answer]]] = []
-        while queue and (not batch or rows + queue[0][0].count <= lanes):
+        while queue and (not batch or (rows < share and rows + queue[0][0].count <= lanes)):
             wish, answer = queue.popleft()
             if not answer.done():
                 batch.append((wish, answer))
                 rows += wish.count
         if queue:
             self._waiting[key] = queue
+        else:
+            self._since.pop(key, None)
         return batch
 
     async def _answer(self, maker: RowMaker, batch: list[tuple[Wish, asyncio.Future[Answer]]]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -18,6 +19,7 @@ from pydantic import ValidationError
 from .. import task
 from ..errors import UserError
 from ..mistakes import shorten
+from ..pipeline import name_run
 from ..recipe import Recipe, load, recipe_class
 from ..remote.address import Address, read_place
 from ..shelf import shipped
@@ -36,6 +38,11 @@ class Entry:
     @property
     def name(self) -> str:
         return self.recipe.name
+
+    @cached_property
+    def run(self) -> tuple[str, str]:
+        """What replicas know it by."""
+        return name_run(self.recipe, self.folder)
 
     def has_model(self) -> bool:
         """Whether rows can be drawn without training first. Reads the whole model."""

@@ -10,10 +10,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from ..errors import UserError
-from ..pipeline import name_run
 from ..requests import accept
 from .auth import Known
 from .catalog import Entry
@@ -63,7 +62,7 @@ def build_router(service: Service) -> APIRouter:
             **describe(400, 401, 404, 408, 409, 413, 422, 429, 503),
         },
     )
-    async def generate(body: GenerateRequest, caller: Known) -> StreamingResponse:
+    async def generate(body: GenerateRequest, caller: Known) -> Response:
         """Rows now. The same recipe, model, seed and changes give the same rows, whoever else asks meanwhile.
 
         JSON lines end with a line {"end": true, "rows", "candidates", "rejected", "seed"}; without it the body is cut.
@@ -77,7 +76,7 @@ def build_router(service: Service) -> APIRouter:
             )  # fmt: skip
         overrides = body.overrides()
         check_changes(entry, overrides)
-        if not await run_in_threadpool(service.has_model, entry):
+        if not await service.sees_model(entry):
             raise Problem(
                 409, "No model yet", f"recipe: {entry.name!r} has no trained model yet; a job on it trains one"
             )
@@ -86,16 +85,19 @@ def build_router(service: Service) -> APIRouter:
         room.enter_context(service.admission.enter(caller.id, body.count))
         try:
             writer = WRITERS[body.format]()
-            what = name_run(entry.recipe, entry.folder)
-            rows = RowStream(service.rows, what, overrides, seed, body.count, writer.asks)
+            rows = RowStream(service.rows, entry.run, overrides, seed, body.count, writer.asks)
             stream = _write(service, entry, rows, writer, seed)
             first = await anext(stream)  # a refusal after it could not be told by a status any more
+            whole = b"".join([first, *[part async for part in stream]]) if rows.rows == body.count else None
         except BaseException as error:
             room.close()
             if isinstance(error, UserError):  # what only shows with the data, such as a class that is none
                 raise Problem(422, "Invalid request", str(error)) from None
             raise
         headers = {"X-Synthgen-Seed": str(seed), "X-Accel-Buffering": "no"}
+        if whole is not None:  # streaming costs a task and a message for each part
+            room.close()
+            return Response(whole, media_type=writer.media, headers=headers)
         return StreamingResponse(_leaving(room, first, stream), media_type=writer.media, headers=headers)
 
     return router
@@ -103,6 +105,8 @@ def build_router(service: Service) -> APIRouter:
 
 def check_changes(entry: Entry, overrides: dict[str, Any]) -> None:
     """A Problem 422 for what the recipe does not open, or that is no value of it."""
+    if not overrides:
+        return
     try:
         accept(entry.recipe, overrides)
     except UserError as error:
@@ -112,7 +116,7 @@ def check_changes(entry: Entry, overrides: dict[str, Any]) -> None:
 async def _write(service: Service, entry: Entry, rows: RowStream, writer: Any, seed: int) -> AsyncIterator[bytes]:
     async for answer, wanted in rows.answers():
         service.count_answer(entry.name, answer)
-        yield await run_in_threadpool(writer.add, answer, wanted)
+        yield writer.add(answer, wanted) if writer.light else await run_in_threadpool(writer.add, answer, wanted)
     yield writer.end({"rows": rows.rows, "candidates": rows.candidates, "rejected": dict(rows.rejected), "seed": seed})
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from dataclasses import dataclass, field
 
 from ..errors import UserError
-from ..pipeline import name_run
 from ..sampling.engine import Answer
 from ..storage import DIGESTS
 from .admission import Admission
@@ -20,6 +21,7 @@ from .options import ServeOptions
 from .problems import Problem
 from .rows import RowSource
 
+FRESH = 1.0  # seconds that a model which was seen is taken to be there
 PAUSE = 2.0  # seconds before a model that could not be loaded is tried again
 log = logging.getLogger(NAME)
 
@@ -36,6 +38,7 @@ class Service:
     metrics: Metrics = field(default_factory=Metrics)
     warm: set[str] = field(default_factory=set)  # recipes of which a row was made
     _looked: dict[str, tuple[int, bool]] = field(default_factory=dict)
+    _seen: dict[str, float] = field(default_factory=dict)  # when a recipe's model was last seen
 
     def __post_init__(self) -> None:
         self.admission = Admission(self.options.queue, self.options.requests_per_key, self.options.rows_per_minute)
@@ -59,6 +62,15 @@ class Service:
             self._looked[entry.name] = (now, entry.has_model())
         return self._looked[entry.name][1]
 
+    async def sees_model(self, entry: Entry) -> bool:
+        """The same, without a look at the disk where there was one a moment ago."""
+        if time.monotonic() - self._seen.get(entry.name, -math.inf) < FRESH:
+            return True
+        found = await asyncio.to_thread(self.has_model, entry)
+        if found:
+            self._seen[entry.name] = time.monotonic()
+        return found
+
     def with_models(self) -> list[str]:
         """Names of the recipes that can be drawn from, as many as replicas keep in memory."""
         entries = list(self.catalog.entries.values())[: self.options.models_per_replica]
@@ -76,7 +88,7 @@ class Service:
             entry = self.catalog.entries[name]
             while name not in self.warm:
                 try:
-                    await self.rows.load(name_run(entry.recipe, entry.folder))
+                    await self.rows.load(entry.run)
                     self.warm.add(entry.name)
                 except Exception as error:
                     log.warning("warm-up", extra={"facts": {"recipe": name, "why": repr(error)}})

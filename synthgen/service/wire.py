@@ -24,6 +24,7 @@ class Writer(ABC):
 
     media: ClassVar[str]
     asks: ClassVar[Literal["json", "arrow"]]  # the form in which it wants answers
+    light: ClassVar[bool] = False  # whether `add` costs less than handing it to a thread
 
     @abstractmethod
     def add(self, answer: Answer, limit: int) -> bytes:
@@ -37,7 +38,7 @@ class Writer(ABC):
 class JsonLines(Writer):
     """A row a line; the last line is {"end": true, …}."""
 
-    media, asks = "application/x-ndjson", "json"
+    media, asks, light = "application/x-ndjson", "json", True
 
     def add(self, answer: Answer, limit: int) -> bytes:
         return b"".join(row + b"\n" for row in answer.rows[:limit])

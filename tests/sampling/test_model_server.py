@@ -70,6 +70,21 @@ def test_wishes_that_come_together_share_a_batch(makers):
     asyncio.run(scenario())
 
 
+def test_free_threads_share_what_waits(makers):
+    async def scenario():
+        server = ModelServer(makers, threads=2)
+        await server.make_shard("a", 0)
+        await asyncio.gather(*(server.make_rows("a", Wish(seed, 0, 16 if seed == 3 else 4)) for seed in range(8)))
+        sizes = [sum(16 if seed == 3 else 4 for seed in batch) for batch in makers.found["a"].batches]
+        assert sum(sizes) == 44 and max(sizes) <= 16 and len(sizes) <= 4
+        makers.found["a"].batches.clear()
+        makers.found["a"].lanes = 64
+        await asyncio.gather(*(server.make_rows("a", Wish(seed, 0, 4)) for seed in range(10)))
+        assert sorted(map(len, makers.found["a"].batches)) == [5, 5]
+
+    asyncio.run(scenario())
+
+
 def test_other_terms_and_forms_are_other_batches(makers):
     async def scenario():
         server = ModelServer(makers)
@@ -144,7 +159,8 @@ def test_a_batch_ends_at_the_next_step_when_nobody_waits(makers):
         assert not makers.found["a"].stopped.is_set()  # the other still waits
         assert (await asked[1]).accepted == 2
         last = asyncio.ensure_future(server.make_rows("a", Wish(9, 0, 2)))
-        await asyncio.sleep(0.02)
+        while [9] not in makers.found["a"].batches:
+            await asyncio.sleep(0.002)
         last.cancel()
         assert await asyncio.to_thread(makers.found["a"].stopped.wait, 5)
         assert (await server.make_rows("a", Wish(10, 0, 2))).accepted == 2
