@@ -30,6 +30,8 @@ from .model_server import ModelServer
 TRIES = 6  # of a shard whose replica died
 PAUSE = 1.0  # seconds before the second try; doubled before each further one
 KNOCK = 5.0  # seconds to wait for a cluster's answer
+QUIET = {"enable_access_log": False}  # of Serve: a line for each call
+AHEAD = 2  # shards in flight for each thread
 HOPELESS = 900.0  # seconds in which no replica came up
 
 
@@ -73,7 +75,7 @@ class RayEngine:
         from ray import serve
 
         serve.start(proxy_location="Disabled")
-        bound = describe_replicas(self.open, self.options, max_ongoing_requests=self.options.threads)
+        bound = describe_replicas(self.open, self.options, max_ongoing_requests=AHEAD * self.options.threads)
         try:
             self.handle = serve.run(bound, name=self.app, route_prefix=None)
         except RuntimeError as error:
@@ -101,8 +103,9 @@ class RayEngine:
             serve.delete(self.app)
 
     def produce(self, orders: Orders) -> Iterator[int]:
-        """As `Engine` says; half as many shards again as there are threads are in flight, so that no thread waits."""
-        most, begun = self.workers + math.ceil(self.workers / 2), deque[tuple[int, Any]]()
+        """As `Engine` says; a shard waits at each thread that is at one, since Serve may take half a second to find a
+        free one."""
+        most, begun = AHEAD * self.workers, deque[tuple[int, Any]]()
         while True:
             while len(begun) < most and (number := orders.ask(len(begun))) is not None:
                 begun.append((number, None if orders.is_there(number) else self._ask(number)))
@@ -114,13 +117,14 @@ class RayEngine:
             yield number
 
     def time_bare(self, seconds: float) -> float:
-        """Every thread of the fewest replicas at once: none takes a second request while it is at one."""
-        count = self.options.replicas[0] * self.options.threads
+        """Every thread of the fewest replicas at once. One that Serve gives two of the requests is at them in turn,
+        and the mean of all stands for those that it left out."""
+        count = self.options.replicas[0]
         for length in (0.01, seconds):  # first calls prepare kernels
             ask = partial(self.handle.time_bare.remote, self.what, length)
             asked = [ask() for _ in range(count)]
             rates = [_insist("the denoiser's speed", ask, response) for response in asked]
-        return sum(rates) * self.workers / count
+        return sum(rates) * self.options.replicas[1] / count
 
     def _ask(self, number: int) -> Any:
         return self.handle.make_shard.remote(self.what, number)
@@ -153,6 +157,8 @@ def connect(options: RayOptions) -> None:
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         if options.address is None:
             os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's own 15 starves replicas beside anything else
+            # what was called is kept for a dashboard that is not there, and grows with each request
+            os.environ.setdefault("RAY_task_events_report_interval_ms", "0")
     try:
         import ray
         from ray._private import ray_constants
@@ -212,7 +218,9 @@ def describe_replicas(
     from ray import serve
 
     deployment: Any = serve.deployment(ModelServer)
-    described = deployment.options(**_describe(options), max_ongoing_requests=max_ongoing_requests)
+    described = deployment.options(
+        **_describe(options), max_ongoing_requests=max_ongoing_requests, logging_config=QUIET
+    )
     return described.bind(open, options.threads, keep, idle)
 
 

@@ -28,7 +28,7 @@ from ..errors import UserError
 from ..mistakes import explain
 from ..pipeline import choose_replicas, open_maker
 from ..sampling.engine import Answer, Wish
-from ..sampling.serve import RayOptions, describe_replicas
+from ..sampling.serve import QUIET, RayOptions, describe_replicas
 from . import logs
 from .app import build_app
 from .auth import Keys
@@ -144,7 +144,7 @@ def build(args: dict[str, Any]) -> Any:
     supervision: Any = serve.deployment(Jobs)
     jobs = supervision.options(ray_actor_options=own, graceful_shutdown_timeout_s=40).bind(words, chosen)
     ingress: Any = serve.deployment(serve.ingress()(Ingress))
-    described = ingress.options(name="Ingress", max_ongoing_requests=MANY, ray_actor_options=own)
+    described = ingress.options(name="Ingress", max_ongoing_requests=MANY, ray_actor_options=own, logging_config=QUIET)
     return described.bind(words, rows, jobs)
 
 
