@@ -27,7 +27,7 @@ def replicas(process):
     return found
 
 
-@pytest.mark.parametrize("words_", [("--replicas", "2"), ("--threads-per-replica", "2"), ("--replicas", "1-2")])
+@pytest.mark.parametrize("words_", [("--threads-per-replica", "2"), ("--replicas", "1-2")])
 def test_replicas_make_the_same_dataset(copy, undisturbed, words_):
     rewind(copy, "state/shards")
     process = go_on(copy, *words_)

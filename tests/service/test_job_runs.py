@@ -247,15 +247,13 @@ def test_a_worker_that_is_killed_at_any_stage_changes_nothing(store, wanted, tmp
     assert len(events(origin, "model")) == 1 and not events(folder, "training")
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_a_service_that_is_killed_loses_no_job(store, origin, wanted, tmp_path, moment):
-    if moment == "training":
-        origin = begin_folder(tmp_path / "digits")
+def test_a_service_that_is_killed_loses_no_job(store, origin, wanted, tmp_path):
+    """While it samples; test_serving kills the whole service while it trains, samples and writes."""
     root = tmp_path / "root"
     first, second, cancelled, late = (ask(store) for _ in range(4))
     folder = job_folder(root, first.id)
     with service(store.url(), origin, root) as process:
-        wait_until(lambda: MOMENTS[moment](origin, folder), LONG, process)
+        wait_until(lambda: MOMENTS["sampling"](origin, folder), LONG, process)
         mine = workers(process)
         assert len(mine) == 1
         process.kill()
