@@ -2,21 +2,21 @@
 
 The seam between a run's folder and whatever keeps it. It knows no file by name and no network.
 
-    RunFolder(Path("runs/digits"), recipe, fresh=False, home=Here(Path("runs/digits")))
+    RunFolder(Path("runs/digits"), recipe, fresh=False, home=Home("runs/digits"))
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Protocol
 
+class Home:
+    """The folder itself, for which nothing has to be done; what keeps a run elsewhere says all of this anew.
 
-class Home(Protocol):
-    """Keeps a run. Every function may raise UserError where the keeping fails; `leave` alone never hides another."""
+    Every function may raise UserError where the keeping fails; `leave` alone never hides another.
+    """
 
-    @property
-    def name(self) -> str:
-        """What the user calls the place."""
+    def __init__(self, name: str) -> None:
+        """`name`: what the user calls the place."""
+        self.name = name
 
     def take(self) -> None:
         """Claim the place for this process, or say who has it. Nothing else there is changed."""
@@ -38,31 +38,3 @@ class Home(Protocol):
 
     def leave(self, finish: bool) -> None:
         """Give the place back, after sending what is left if `finish`."""
-
-
-class Here:
-    """The folder is its own home."""
-
-    def __init__(self, folder: Path) -> None:
-        self.name = str(folder)
-
-    def take(self) -> None:
-        pass
-
-    def fetch(self) -> None:
-        pass
-
-    def clear(self) -> None:
-        pass
-
-    def begin(self) -> None:
-        pass
-
-    def notice(self) -> None:
-        pass
-
-    def send(self) -> None:
-        pass
-
-    def leave(self, finish: bool) -> None:
-        pass

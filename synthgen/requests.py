@@ -36,6 +36,8 @@ def opened(recipe: Recipe) -> tuple[str, ...]:
 
 def accept(recipe: Recipe, overrides: Mapping[str, Any]) -> Recipe:
     """The recipe with a caller's values of dotted fields, {"sample.steps": 12}. Raises UserError."""
+    if not overrides:
+        return recipe
     fields = opened(recipe)
     for name in overrides:
         if name not in fields:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from .errors import Interrupted, UserError
-from .home import Here, Home
+from .home import Home
 from .recipe import Recipe, difference, with_defaults
 from .storage import digest, digest_folder, is_same, is_sound, link_whole, remove_leftovers, write_whole
 
@@ -37,7 +37,7 @@ class RunFolder:
     def __init__(self, path: Path, recipe: Recipe, fresh: bool, patience: float = 0, home: Home | None = None) -> None:
         """`patience`: seconds to wait for another process that holds the folder; `home`: where else the run is kept."""
         self.path, self.recipe, self.fresh, self.patience = path, recipe, fresh, patience
-        self.home: Home = home or Here(path)
+        self.home = home or Home(str(path))
         self.state, self.shards = path / "state", path / "state" / "shards"
         self.model, self.judges, self.labels, self.dataset = (
             path / n for n in ("model", "judges", "labels", "dataset")

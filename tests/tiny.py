@@ -11,6 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
+
+from synthgen.recipe import load
 from synthgen.storage import digest_folder
 
 ROOT = Path(__file__).parents[1]
@@ -36,6 +39,7 @@ SMALL = {
     "evaluate.batch_size": 16,
 }
 DIGITS = ("classification", SMALL)
+QUICK = {**SMALL, "train.steps": 60, "evaluate.seeds": 1, "evaluate.steps": 4, "evaluate.gates": "false"}
 
 
 def words(recipe: str, settings: dict[str, Any], out: Path, **changes: Any) -> list[str]:
@@ -52,6 +56,27 @@ def start(arguments: list[str], **streams: Any) -> subprocess.Popen[str]:
     # tests that run in a shell's background inherit an ignored SIGINT, and processes of theirs would never hear it
     heard: Any = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
     return subprocess.Popen(command, cwd=ROOT, env=env, text=True, **heard, **streams)
+
+
+def begin_folder(folder: Path) -> Path:
+    """The folder of a run of QUICK that has only its recipe."""
+    recipe = load("classification", [f"{name}={value}" for name, value in QUICK.items()])
+    (folder / "state").mkdir(parents=True)
+    (folder / "state" / "recipe.json").write_text(json.dumps(recipe.resolved()))
+    return folder
+
+
+def descendants(process: subprocess.Popen[str], name: str = "") -> list[psutil.Process]:
+    """The processes below it that have `name` in their command line, such as "ServeReplica"."""
+    return [child for child in psutil.Process(process.pid).children(recursive=True) if name in command_of(child)]
+
+
+def command_of(process: psutil.Process) -> str:
+    """Its command line; none of one that has just ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
 
 
 def events(folder: Path, *kinds: str) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable
 
 from ..errors import UserError
+from ..home import Home
 from ..storage import write_whole
 from .address import Address
 from .copy import RECIPE, RUN, follow
@@ -28,13 +29,14 @@ PATIENT = 8  # tries of what may succeed yet, once work is at stake: a minute
 HURRY = 5.0  # seconds that an interrupted run waits for a file that is being sent
 
 
-class Mirror:
+class Mirror(Home):
     """The home of a run at an address."""
 
     def __init__(self, address: Address, whole: bool = False) -> None:
         """`whole`: of a finished run bring everything, not only what tells that it is finished."""
         self.address, self.folder, self.whole = address, address.copy(), whole
-        self.name, self.store = str(address), Store(address)
+        super().__init__(str(address))
+        self.store = Store(address)
         self.listing: Listing | None = None
         self.objects: dict[str, int] = {}  # what was there when this process came: size by name
         self.logged = 0  # bytes of the log there

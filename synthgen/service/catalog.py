@@ -22,6 +22,7 @@ from ..mistakes import shorten
 from ..pipeline import name_run
 from ..recipe import Recipe, load, recipe_class
 from ..remote.address import Address, read_place
+from ..requests import opened
 from ..shelf import shipped
 from ..storage import is_sound
 
@@ -71,6 +72,7 @@ class Catalog:
         entries: dict[str, Entry] = {}
         for word in words:
             entry = _open_entry(word)
+            opened(entry.recipe)
             if entry.name in entries:
                 raise UserError(
                     f"RECIPE: {shorten(word, 100)!r} is the second with the name {entry.name!r}, and callers choose "

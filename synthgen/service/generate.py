@@ -105,8 +105,6 @@ def build_router(service: Service) -> APIRouter:
 
 def check_changes(entry: Entry, overrides: dict[str, Any]) -> None:
     """A Problem 422 for what the recipe does not open, or that is no value of it."""
-    if not overrides:
-        return
     try:
         accept(entry.recipe, overrides)
     except UserError as error:

@@ -6,7 +6,7 @@ import time
 
 import psutil
 import pytest
-from tiny import DIGITS, data_digests, events, rewind, start, words
+from tiny import DIGITS, data_digests, descendants, events, rewind, start, words
 
 pytestmark = pytest.mark.slow
 
@@ -17,14 +17,7 @@ def go_on(folder, *more):
 
 
 def replicas(process):
-    found = []
-    for child in psutil.Process(process.pid).children(recursive=True):
-        try:
-            if "ServeReplica" in " ".join(child.cmdline()):
-                found.append(child)
-        except psutil.Error:
-            continue
-    return found
+    return descendants(process, "ServeReplica")
 
 
 @pytest.mark.parametrize("words_", [("--threads-per-replica", "2"), ("--replicas", "1-2")])
@@ -57,7 +50,7 @@ def test_nothing_is_left_behind_by_an_interruption(copy):
     while not replicas(process):
         assert process.poll() is None
         time.sleep(0.1)
-    mine = psutil.Process(process.pid).children(recursive=True)
+    mine = descendants(process)
     process.send_signal(2)
     process.communicate(timeout=120)
     assert process.returncode == 130

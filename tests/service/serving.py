@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 import psutil
-from tiny import start
+from tiny import descendants, start
 
 WORKING = ("ServeReplica", "ProxyActor", "ServeController", "service.jobs.worker")  # of a service's processes
 PATIENCE = 480.0  # seconds in which a service has to be ready on a busy machine
@@ -30,16 +30,11 @@ class Running:
 
     def parts(self, name: str) -> list[psutil.Process]:
         """Its processes of that name, such as "ServeReplica:synthgen:ModelServer" or "ServeController"."""
-        found = []
-        for child in psutil.Process(self.process.pid).children(recursive=True):
-            if name in _words(child):
-                found.append(child)
-        return found
+        return descendants(self.process, name)
 
     def kill(self) -> None:
         """End it as `kill -9` does, and wait until nothing of it works any more."""
-        mine = [self.process, *psutil.Process(self.process.pid).children(recursive=True)]
-        working = [child for child in mine[1:] if any(word in _words(child) for word in WORKING)]
+        working = [child for name in WORKING for child in self.parts(name)]
         self.process.kill()
         self.process.wait()
         _, alive = psutil.wait_procs(working, timeout=30)
@@ -78,14 +73,6 @@ class Running:
             time.sleep(0.5)
 
 
-def _words(process: psutil.Process) -> str:
-    """Its command line; none of one that has ended."""
-    try:
-        return " ".join(process.cmdline())
-    except psutil.Error:
-        return ""
-
-
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
@@ -105,7 +92,7 @@ def serving(folder: Path, *words: str | Path, port: int | None = None) -> Iterat
         yield running
     finally:
         if process.poll() is None:
-            mine = psutil.Process(process.pid).children(recursive=True)
+            mine = descendants(process)
             process.send_signal(signal.SIGINT)
             try:
                 process.wait(60)

@@ -54,3 +54,13 @@ def test_mistakes_are_named(run_folder, tmp_path):
         with pytest.raises(UserError, match="^RECIPE: ") as raised:
             Catalog.open(words)
         assert told in str(raised.value)
+
+
+def test_what_cannot_be_opened_to_callers_is_told_at_the_start(tmp_path):
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        "name: own\ntask: classification\ncount: 3\nsource: {kind: builtin, name: digits}\n"
+        "serve: {open: [sample.seed]}\n"
+    )
+    with pytest.raises(UserError, match="^serve.open: 'sample.seed' cannot be opened to callers; "):
+        Catalog.open([str(own)])

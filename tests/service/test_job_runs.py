@@ -15,9 +15,8 @@ from typing import Any
 import psutil
 import pytest
 from postgres import PASSWORD, wait_until
-from tiny import SMALL, data_digests, events, start, words
+from tiny import QUICK, begin_folder, command_of, data_digests, descendants, events, start, words
 
-from synthgen.recipe import load
 from synthgen.service.catalog import Catalog
 from synthgen.service.jobs.assignment import derive, job_folder
 from synthgen.service.jobs.job import Job
@@ -27,26 +26,9 @@ from synthgen.service.jobs.supervisor import Supervisor
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-QUICK = {**SMALL, "train.steps": 60, "evaluate.seeds": 1, "evaluate.steps": 4, "evaluate.gates": "false"}
 OPTIONS = {"lease_seconds": 2.0, "poll_seconds": 0.1, "grace_seconds": 30.0}
 COUNT, SEED = 64, 7
 LONG = 300.0  # seconds that a job may take on a busy machine
-
-
-def begin_folder(folder: Path) -> Path:
-    """The folder of a run that has only its recipe."""
-    recipe = load("classification", [f"{name}={value}" for name, value in QUICK.items()])
-    (folder / "state").mkdir(parents=True)
-    (folder / "state" / "recipe.json").write_text(json.dumps(recipe.resolved()))
-    return folder
-
-
-def words_of(process: psutil.Process) -> str:
-    """Its command line; none of one that has just ended."""
-    try:
-        return " ".join(process.cmdline())
-    except psutil.Error:
-        return ""
 
 
 def run(folder: Path, **changes: Any) -> None:
@@ -118,10 +100,6 @@ def service(url: str, folder: Path, root: Path, **options: Any) -> Iterator[subp
         process.wait()
 
 
-def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    return psutil.Process(process.pid).children(recursive=True)
-
-
 def assert_gone(processes: list[psutil.Process]) -> None:
     _, alive = psutil.wait_procs(processes, timeout=20)
     assert not [child for child in alive if child.status() != psutil.STATUS_ZOMBIE]
@@ -139,10 +117,10 @@ def test_a_job_makes_what_run_makes_and_tells_no_secret(cluster, origin, wanted,
         job = ask(store)
         while not see(store, job.id).is_finished:
             seen.append(see(store, job.id))
-            told |= {words_of(child) for child in workers(process)}
+            told |= {command_of(child) for child in descendants(process)}
             time.sleep(0.05)
         job = see(store, job.id)
-        mine = workers(process)
+        mine = descendants(process)
         process.terminate()
         assert process.wait(timeout=60) == 0
     assert_gone(mine)
@@ -206,12 +184,12 @@ def test_cancelled_while_it_samples_nothing_of_it_is_left(store, origin, tmp_pat
     with service(store.url(), origin, root) as process:
         job = ask(store, count=5000)
         wait_until(lambda: events(job_folder(root, job.id), "shard"), LONG)
-        mine = workers(process)
+        mine = descendants(process)
         assert len(mine) == 1
         assert store.request_cancel(job.id, "ann").state == "running"
         assert wait_for(store, job.id, "cancelled").message == ""
         assert_gone(mine)
-        assert not job_folder(root, job.id).exists() and workers(process) == []
+        assert not job_folder(root, job.id).exists() and descendants(process) == []
 
 
 def test_a_worker_that_hears_nothing_is_killed(store, origin, tmp_path):
@@ -219,7 +197,7 @@ def test_a_worker_that_hears_nothing_is_killed(store, origin, tmp_path):
     with service(store.url(), origin, root, grace_seconds=0.5) as process:
         job = ask(store, count=5000)
         wait_until(lambda: events(job_folder(root, job.id), "shard"), LONG)
-        mine = workers(process)
+        mine = descendants(process)
         mine[0].suspend()
         store.request_cancel(job.id, "ann")
         wait_for(store, job.id, "cancelled")
@@ -239,8 +217,8 @@ def test_a_worker_that_is_killed_at_any_stage_changes_nothing(store, wanted, tmp
     folder = job_folder(root, job.id)
     with service(store.url(), origin, root) as process:
         for moment in MOMENTS.values():
-            wait_until(lambda moment=moment: moment(origin, folder) and workers(process), LONG, process)
-            for child in workers(process):
+            wait_until(lambda moment=moment: moment(origin, folder) and descendants(process), LONG, process)
+            for child in descendants(process):
                 child.kill()
         job = wait_for(store, job.id, "done")
     assert 2 <= job.attempt <= 3 and data_digests(folder) == wanted  # the last may have come too late
@@ -254,7 +232,7 @@ def test_a_service_that_is_killed_loses_no_job(store, origin, wanted, tmp_path):
     folder = job_folder(root, first.id)
     with service(store.url(), origin, root) as process:
         wait_until(lambda: MOMENTS["sampling"](origin, folder), LONG, process)
-        mine = workers(process)
+        mine = descendants(process)
         assert len(mine) == 1
         process.kill()
         assert_gone(mine)
@@ -267,7 +245,7 @@ def test_a_service_that_is_killed_loses_no_job(store, origin, wanted, tmp_path):
             assert wait_for(store, job.id, "done").attempt == (1 if job is first else 0)
             assert data_digests(job_folder(root, job.id)) == wanted
         wait_for(store, second.id, "cancelled")
-        mine = workers(process)
+        mine = descendants(process)
         process.terminate()
         assert process.wait(timeout=60) == 0
     assert_gone(mine)
@@ -280,7 +258,7 @@ def test_a_service_that_is_asked_to_end_puts_its_jobs_back(store, origin, wanted
     job = ask(store)
     with service(store.url(), origin, root) as process:
         wait_until(lambda: MOMENTS["sampling"](origin, job_folder(root, job.id)), LONG, process)
-        mine = workers(process)
+        mine = descendants(process)
         process.terminate()
         assert process.wait(timeout=60) == 0
     assert_gone(mine)

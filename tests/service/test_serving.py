@@ -13,24 +13,15 @@ from pathlib import Path
 
 import pytest
 from serving import Running, free_port, serving
-from tiny import SMALL, data_digests, events, rewind, start
+from tiny import QUICK, begin_folder, data_digests, events, rewind, start
 
 from synthgen.recipe import load
 from synthgen.service.jobs.assignment import job_folder
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-QUICK = {**SMALL, "train.steps": 60, "evaluate.seeds": 1, "evaluate.steps": 4, "evaluate.gates": "false"}
 DEADLY = ("ModelServer", "ModelServer", "ModelServer", "Ingress", "Ingress", "Jobs", "ServeController", "ProxyActor")
 SEEDS = (1, 2, 3)  # of jobs
-
-
-def begin_folder(folder: Path) -> Path:
-    """The folder of a run that has only its recipe."""
-    recipe = load("classification", [f"{name}={value}" for name, value in QUICK.items()])
-    (folder / "state").mkdir(parents=True)
-    (folder / "state" / "recipe.json").write_text(json.dumps(recipe.resolved()))
-    return folder
 
 
 @pytest.fixture(scope="module")
