@@ -131,7 +131,7 @@ def test_a_job_makes_what_run_makes_and_tells_no_secret(cluster, origin, wanted,
     assert not events(folder, "training", "model"), "a job trained a model anew"
     sampling = [now for now in seen if now.stage == "sample" and now.done]
     assert sampling and all(now.total == COUNT and now.rows == now.done for now in sampling)
-    assert any(now.eta_seconds for now in sampling)
+    assert all(now.eta_seconds is not None and now.eta_seconds >= 0 for now in sampling)
     assert len({now.updated_at for now in seen}) < 2 * (job.ended_at - job.created_at).total_seconds() + 5
     assert any(job.id in line for line in told) and not any(PASSWORD in line for line in told)
     written = [path.read_text() for path in (tmp_path / "root").rglob("*.log")]
