@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tiny import DIGITS, start, words
 
-from synthgen.cli import main
+if ONE_OF_MANY := "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is imported; workers that wait for cores crawl
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # torch has not been imported yet; workers that wait for cores crawl
-    os.environ["OMP_NUM_THREADS"] = "1"
+import torch  # noqa: E402
+from tiny import DIGITS, start, words  # noqa: E402
+
+from synthgen.cli import main  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,17 @@ class Outcome:
 def _hub_is_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"):
         monkeypatch.setenv(name, "1")
+
+
+@pytest.fixture(autouse=True)
+def _torch_keeps_its_threads() -> Iterator[None]:
+    """A test that changes them, as numba does too, would make every later test of its worker crawl."""
+    count = torch.get_num_threads()
+    assert count == 1 or not ONE_OF_MANY
+    yield
+    found = torch.get_num_threads()
+    torch.set_num_threads(count)
+    assert found == count
 
 
 @pytest.fixture
