@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "installing the pinned packages into .venv (a few minutes)"
 	@$(PIP) install torch==2.13.0 -c constraints.txt
-	@$(PIP) install -e '.[images,timeseries,3d,text,serve,dev]' -c constraints.txt
+	@$(PIP) install -e '.[images,timeseries,3d,text,bases,serve,dev]' -c constraints.txt
 	@touch $@
 
 run: $(STAMP)  ## make the dataset of recipes/segmentation.yaml in runs/segmentation

@@ -58,15 +58,16 @@ def fit_model(
     recipe: Recipe, place: RunFolder, lesson: Lesson, progress: Progress, processes: Processes = ALONE
 ) -> tuple[nn.Module, dict[str, Any]]:
     """(denoiser with float32 weights, facts about its training). A sound model on disk is loaded as it is."""
-    net = _build(recipe, lesson.task, lesson.data, lesson.codec)
     if not is_sound(place.model):
+        net = _build(recipe, lesson.task, lesson.data, lesson.codec)
         progress.stage("train", 100)
         _train(recipe, place, lesson, progress, net, processes)
     processes.leave()
     history = json.loads((place.model / HISTORY).read_text())
     history["model_sha256"] = digest(place.model / WEIGHTS)
-    history["parameters"] = sum(p.numel() for p in net.parameters())
-    return load_denoiser(type(net), place.model), history
+    trained: nn.Module = load_denoiser(place.model)
+    history["parameters"] = sum(p.numel() for p in trained.parameters())
+    return trained, history
 
 
 def echo_training(place: RunFolder, progress: Progress) -> Callable[[], None]:

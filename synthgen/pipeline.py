@@ -222,7 +222,7 @@ def follow(recipe: Recipe, folder: Place, processes: Processes) -> None:
     data = task.load(recipe.source, recipe.seed)
     _compare_source(digest_columns(data.train, data.validation, data.heldout), processes)
     place = RunFolder(on_this_machine(folder), recipe, fresh=False)
-    follow_training(recipe, place, task, data, task.codec(data, recipe.model), processes)
+    follow_training(recipe, place, task, data, task.codec(data, recipe.model, None), processes)
 
 
 def _compare_source(digest: str, processes: Processes) -> None:
@@ -294,7 +294,7 @@ def open_source(
         _compare_source(source, processes)
     # before the training: a wrong name shall not cost a model
     checks = list_checks(task, data, recipe.gates)
-    codec: Codec = task.codec(data, recipe.model)
+    codec: Codec = task.codec(data, recipe.model, place.model if is_sound(place.model) else None)
     progress.stage("labels")
     labels = task.labels(data, recipe.conditions, recipe.seed, place.labels)
     return Lesson(task, data, codec, labels, codec.describe(data.train)), checks

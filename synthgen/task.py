@@ -41,7 +41,9 @@ class Task:
 
     describe: Callable[[Any], str]  # (source options): one line about a source that exists, from its headers alone
     load: Callable[[Any, int], Data]  # (source options, seed)
-    codec: Callable[[Data, Any], Any]  # (data, model options) -> Codec
+    codec: Callable[[Data, Any, Path | None], Any]
+    """(data, model options, folder of the run's trained model if there is one) -> Codec. What a pretrained base brings
+    is read from that folder then: the base may be gone."""
     network: Callable[[Data, Any, Any], Any]  # (data, codec, model options) -> Denoiser
     labels: Callable[
         [Data, Any, int, Path | None], LabelGenerator

@@ -9,6 +9,7 @@ start it stands and, where a slot for a number stands, the number. The class sca
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import torch
@@ -19,28 +20,27 @@ from pydantic import Field
 from tokenizers import Tokenizer
 from torch import nn
 
-from ..options import Options
 from ..types import Condition
 from ..vocabulary import Vocabulary
+from .options import BaseOptions
 from .preconditioning import Teller
 from .pretrained_language import PretrainedTextDenoiser, load_language_model, read_pieces
 from .tokens import Block, Kept, hinder
 
+PIECES = "tokenizer.json"
 LAST = 1 << 40  # a block behind all others
 EMPTY = LAST + 1  # the block of no token
 ASKED, READ = 256, 64  # positions: in training and between looks, layers are computed of multiples of so many
 HEAD = 64  # channels of an attention head, where the width allows it: half the weights of attention that 32 has
 
 
-class TextOptions(Options):
+class TextOptions(BaseOptions):
     """The shape of a small transformer over pieces of words, and of its vocabulary."""
 
     base: str | None = None
     """A pretrained masked language model to start from: a Hub id or a folder that transformers' `save_pretrained`
     wrote, with safetensors and tokenizer.json (ModernBERT, mmBERT, EuroBERT, BERT …). Its size and its pieces are then
     its own. null: a small transformer from scratch."""
-    revision: str | None = None
-    """Commit, tag or branch of `base` on the Hub; null: its main branch."""
     width: Annotated[int, Field(ge=32, le=4096, multiple_of=32)] = 128
     """Channels of a token. Not with `base`."""
     depth: int = Field(4, ge=1, le=48)
@@ -50,9 +50,13 @@ class TextOptions(Options):
     written. Not with `base`."""
 
 
-def choose_pieces(options: TextOptions) -> int | Tokenizer:
-    """How many pieces to learn, or those of the base."""
-    return options.pieces if options.base is None else read_pieces(options.base, options.revision)
+def choose_pieces(options: TextOptions, folder: Path | None) -> int | Tokenizer:
+    """How many pieces to learn, or those of the base, as the trained model in `folder` has them if there is one."""
+    if options.base is None:
+        return options.pieces
+    if folder is not None:
+        return Tokenizer.from_file(str(folder / PIECES))
+    return read_pieces(options.base, options.revision)
 
 
 def build_text_network(

@@ -11,7 +11,7 @@ known of the whole row (noise level, class, numbers) scales and gates every bloc
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -20,8 +20,8 @@ from diffusers.configuration_utils import register_to_config
 from pydantic import Field
 from torch import nn
 
-from ..options import Options
 from ..types import Condition
+from .options import BaseOptions
 from .preconditioning import Teller, precondition
 
 ELEMENT = 64  # channels of an element by itself
@@ -29,11 +29,9 @@ HEAD = 32  # channels of an attention head
 FEW_TOKENS = 32  # what `patch: null` aims at, at least
 
 
-class TokenOptions(Options):
+class TokenOptions(BaseOptions):
     """The shape of a small transformer over tokens."""
 
-    base: Literal[None] = None
-    """A pretrained model to start from; this version trains from scratch only: null."""
     patch: int | None = Field(None, ge=1, le=64)
     """Elements (steps, points) in a token; null: 1 below 64 steps, else the power of two that leaves 32 tokens or
     more. Larger is faster."""

@@ -23,16 +23,14 @@ from diffusers.configuration_utils import register_to_config
 from pydantic import Field
 from torch import nn
 
-from ..options import Options
 from ..types import Condition
+from .options import BaseOptions
 from .preconditioning import MaskReader, Teller, precondition
 
 
-class UNetOptions(Options):
+class UNetOptions(BaseOptions):
     """The shape of a small U-Net."""
 
-    base: Literal[None] = None
-    """A pretrained model to start from; this version trains from scratch only: null."""
     patch: int | None = Field(None, ge=1, le=16)
     """Pixels folded into channels, each way; null: 1 up to 16 pixels, 2 up to 64, else 4. Larger is faster."""
     widths: tuple[Annotated[int, Field(ge=8, le=4096, multiple_of=8)], ...] = Field(

@@ -1,5 +1,6 @@
 """Image classification: an image and its class. The class comes first, so the label is right by construction."""
 
+from pathlib import Path
 from typing import Any
 
 import datasets
@@ -18,7 +19,7 @@ from ..task import Task
 from ..types import Columns, Data
 
 
-def build_codec(data: Data, options: UNetOptions) -> ImageCodec:
+def build_codec(data: Data, options: UNetOptions, folder: Path | None) -> ImageCodec:
     return fit_label_codec(data.train, len(data.classes))
 
 

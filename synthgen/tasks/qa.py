@@ -38,8 +38,8 @@ def load_with_names(options: QuestionSourceOptions, seed: int) -> Data:
     return replace(data, details={**data.details, "names": names})
 
 
-def build_codec(data: Data, options: TextOptions) -> QuestionCodec:
-    return fit_question_codec(data, data.details["names"], choose_pieces(options), SLOTS)
+def build_codec(data: Data, options: TextOptions, folder: Path | None) -> QuestionCodec:
+    return fit_question_codec(data, data.details["names"], choose_pieces(options, folder), SLOTS)
 
 
 def build_network(data: Data, codec: QuestionCodec, options: TextOptions) -> Any:

@@ -31,7 +31,7 @@ from ..types import Columns, Data, LabelGenerator, thin_rows
 LABEL_PIXELS = 1 << 24  # 4,096 masks of 64 × 64
 
 
-def build_codec(data: Data, options: MaskedUNetOptions) -> ImageCodec:
+def build_codec(data: Data, options: MaskedUNetOptions, folder: Path | None) -> ImageCodec:
     return fit_mask_codec(data.train, len(data.classes), options.appearance)
 
 

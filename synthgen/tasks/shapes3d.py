@@ -39,7 +39,7 @@ def load_with_pieces(options: ShapeSourceOptions, seed: int) -> Data:
     return add_pieces(load_shapes(options, seed))
 
 
-def build_codec(data: Data, options: PointTokenOptions) -> PointsCodec:
+def build_codec(data: Data, options: PointTokenOptions, folder: Path | None) -> PointsCodec:
     return fit_points_codec(data.train, data.details["pieces"])
 
 

@@ -4,6 +4,7 @@ Class, events and a history come first and the series is drawn to them, so the a
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import datasets
@@ -32,7 +33,7 @@ def load_with_severity(options: SeriesSourceOptions, seed: int) -> Data:
     return add_severity(load_series(options, seed))
 
 
-def build_codec(data: Data, options: TokenOptions) -> SeriesCodec:
+def build_codec(data: Data, options: TokenOptions, folder: Path | None) -> SeriesCodec:
     return fit_series_codec(data.train, len(data.details["kinds"]))
 
 

@@ -39,8 +39,8 @@ def load_with_names(options: PairSourceOptions, seed: int) -> Data:
     return replace(data, details={**data.details, "names": names})
 
 
-def build_codec(data: Data, options: TextOptions) -> PairCodec:
-    return fit_pair_codec(data, data.details["names"], choose_pieces(options), SLOTS)
+def build_codec(data: Data, options: TextOptions, folder: Path | None) -> PairCodec:
+    return fit_pair_codec(data, data.details["names"], choose_pieces(options, folder), SLOTS)
 
 
 def build_network(data: Data, codec: PairCodec, options: TextOptions) -> Any:

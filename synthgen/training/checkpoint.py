@@ -1,7 +1,8 @@
 """Checkpoints from which an interrupted training goes on as if nothing had happened.
 
-A checkpoint is accelerate's `save_state` in a sealed folder: weights as safetensors, optimisers, the moving average,
-and where the training stands. Random numbers need no saving: they follow from the seed and the step.
+A checkpoint is accelerate's `save_state` in a sealed folder: the trained weights as safetensors, optimisers, the moving
+average, and where the training stands. Frozen weights are those that the training began with, and random numbers follow
+from the seed and the step: neither needs saving.
 
 Of several processes the first saves and all restore, so their machines must see the same folder. A training may go on
 with another number of processes; its batches then have another size.
@@ -14,13 +15,17 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from accelerate import Accelerator
+from safetensors.torch import load_file, save_file
+from torch import nn
 
 from ..errors import UserError
 from ..storage import is_sound, remove_leftovers, sealed_folder
 from .processes import ALONE, Processes
 
+TRAINED = "trained.safetensors"
 KEPT = 2  # the newest may be damaged; then the one before serves
 
 
@@ -29,6 +34,8 @@ class Checkpoints:
 
     def __init__(self, folder: Path, accelerator: Accelerator, processes: Processes = ALONE) -> None:
         self.folder, self.accelerator, self.processes = folder, accelerator, processes
+        accelerator.register_save_state_pre_hook(self._save_trained)
+        accelerator.register_load_state_pre_hook(self._load_trained)
         if processes.leads:
             folder.mkdir(parents=True, exist_ok=True)
             remove_leftovers(folder)
@@ -53,6 +60,19 @@ class Checkpoints:
         if step:
             self.accelerator.load_state(str(path))
         return step
+
+    def _save_trained(self, models: list[nn.Module], weights: list[Any], folder: str) -> None:
+        (model,) = models
+        weights.clear()  # accelerate would save the frozen ones as well
+        save_file({name: p.detach().contiguous() for name, p in self._trained(model)}, Path(folder) / TRAINED)
+
+    def _load_trained(self, models: list[nn.Module], folder: str) -> None:
+        saved = load_file(Path(folder) / TRAINED)
+        for name, parameter in self._trained(models.pop()):
+            parameter.data.copy_(saved[name])
+
+    def _trained(self, model: nn.Module) -> list[tuple[str, nn.Parameter]]:
+        return [(n, p) for n, p in self.accelerator.unwrap_model(model).named_parameters() if p.requires_grad]
 
     def _newest(self) -> int:
         for path in reversed(self._all()):

@@ -15,24 +15,25 @@ from torch import nn
 class Average:
     """EDM2's power-function average (Karras et al. 2024, eqs. 1 and 127): β_t = (1 − 1/t)^(γ + 1).
 
-    The weights of the last t steps count with t^γ, so the average is as useful after 500 steps as after 500,000.
+    The weights of the last t steps count with t^γ, so the average is as useful after 500 steps as after 500,000. Frozen
+    weights have none.
     """
 
     def __init__(self, net: nn.Module, relative_length: float) -> None:
         self.power = _power_of(relative_length) if relative_length else None
         self.steps = 0
-        self.weights = [p.detach().clone() for p in net.parameters()]
+        self.weights = [p.detach().clone() for p in trained(net)]
 
     @torch.no_grad()
     def update(self, net: nn.Module) -> None:
         self.steps += 1
         beta = 0.0 if self.power is None else (1 - 1 / self.steps) ** (self.power + 1)
-        torch._foreach_lerp_(self.weights, [p.detach() for p in net.parameters()], 1 - beta)
+        torch._foreach_lerp_(self.weights, [p.detach() for p in trained(net)], 1 - beta)
 
     @torch.no_grad()
     def swap(self, net: nn.Module) -> None:
         """Exchange the net's weights with the average; a second call undoes the first."""
-        for p, average in zip(net.parameters(), self.weights, strict=True):
+        for p, average in zip(trained(net), self.weights, strict=True):
             kept = p.detach().clone()
             p.copy_(average)
             average.copy_(kept)
@@ -44,6 +45,11 @@ class Average:
         self.steps = state["steps"]
         for mine, saved in zip(self.weights, state["weights"], strict=True):
             mine.copy_(saved)
+
+
+def trained(net: nn.Module) -> list[nn.Parameter]:
+    """The parameters that are not frozen."""
+    return [p for p in net.parameters() if p.requires_grad]
 
 
 def _power_of(relative_length: float) -> float:

@@ -26,7 +26,7 @@ from ..diffusion.noise import step_generator
 from ..diffusion.precision import bf16_is_fast
 from ..types import Codec, Columns, Condition, Data, count_rows, group_by_width, take_rows, thin_rows
 from .checkpoint import Checkpoints
-from .ema import Average
+from .ema import Average, trained
 from .optimizer import build_optimizers, learning_rate_at
 from .options import TrainOptions
 from .processes import ALONE, Processes, noticing_loss
@@ -234,7 +234,7 @@ class Training:
 
     def is_finite(self, losses: list[torch.Tensor]) -> bool:
         """Whether a checkpoint would be a good one; the last step may have spoilt the weights after a finite loss."""
-        return all(bool(torch.isfinite(tensor).all()) for tensor in [*losses, *self.inner.parameters()])
+        return all(bool(torch.isfinite(tensor).all()) for tensor in [*losses, *trained(self.inner)])
 
     def fall_back(self) -> Progress:
         """End with the last good checkpoint: the loss is not finite any more."""

@@ -25,7 +25,7 @@ def base(request, tmp_path_factory):
 
 def build(base):
     options = TextOptions(base=str(base))
-    vocabulary = Vocabulary.fit(TEXTS, choose_pieces(options), 4, ("ask", "tell"))
+    vocabulary = Vocabulary.fit(TEXTS, choose_pieces(options, None), 4, ("ask", "tell"))
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return vocabulary, build_text_network(options, vocabulary, **SHAPE)
@@ -106,7 +106,7 @@ def test_it_is_saved_whole_and_read_without_the_base(base, tmp_path):
     vocabulary, net = build(base)
     stir(net)
     save_pipeline(copy.deepcopy(net), Blocks(MASK, END, PAD), tmp_path)
-    again = load_denoiser(type(net), tmp_path).eval()
+    again = load_denoiser(tmp_path).eval()
     assert not [name for name in again.state_dict() if again.state_dict()[name].is_meta]
     x, condition = make_rows(vocabulary)
     more = condition | look_at_all(x)
@@ -137,7 +137,7 @@ def test_what_looks_like_a_special_token_in_a_text_is_text(base):
 
 def test_bases_that_do_not_serve_are_refused(tmp_path):
     base = write_base("modernbert", tmp_path / "base")
-    vocabulary = Vocabulary.fit(TEXTS, choose_pieces(TextOptions(base=str(base))), 4)
+    vocabulary = Vocabulary.fit(TEXTS, choose_pieces(TextOptions(base=str(base)), None), 4)
     with pytest.raises(UserError, match="reads 64 tokens and rows here have up to 65"):
         build_text_network(TextOptions(base=str(base)), vocabulary, **{**SHAPE, "length": 65})
     (tmp_path / "broken").mkdir()
@@ -145,7 +145,7 @@ def test_bases_that_do_not_serve_are_refused(tmp_path):
     broken = (str(tmp_path / "broken"), "could not be loaded as a masked language model")
     for name, match in ((str(tmp_path), "has no config.json"), broken, (" ", "''"), ("/no/such", "there is no folder")):
         with pytest.raises(UserError, match=rf"^model.base: .*{match}"):
-            choose_pieces(TextOptions(base=name))
+            choose_pieces(TextOptions(base=name), None)
     lower = write_base("bert", tmp_path / "lower", lowercase=True)
     with pytest.raises(UserError, match=r"^model.base: its tokenizer turns 'March ' into 'march ', and"):
-        Vocabulary.fit(TEXTS, choose_pieces(TextOptions(base=str(lower))), 4)
+        Vocabulary.fit(TEXTS, choose_pieces(TextOptions(base=str(lower)), None), 4)

@@ -62,7 +62,7 @@ def test_the_bare_loop_calls_the_net_as_often_as_sampling_does(solver, calls):
 def test_a_saved_model_draws_the_same_rows(tmp_path):
     sampler = build()
     save_pipeline(sampler.net, sampler.codec.process, tmp_path)
-    loaded = Sampler(load_denoiser(SmallUNet, tmp_path), CODEC, sampler.options, seed=7)
+    loaded = Sampler(load_denoiser(tmp_path), CODEC, sampler.options, seed=7)
     np.testing.assert_array_equal(draw(loaded, np.arange(4)), draw(sampler, np.arange(4)))
     assert not [path for path in tmp_path.rglob("*") if path.suffix in (".bin", ".pt", ".pkl", ".ckpt")]
 
@@ -73,7 +73,7 @@ def test_the_folder_is_a_diffusers_pipeline(tmp_path):
     index = (tmp_path / "model_index.json").read_text()
     assert "RowPipeline" in index and "FlowMatchEulerDiscreteScheduler" in index
     pipeline = RowPipeline(
-        load_denoiser(SmallUNet, tmp_path), RowPipeline.from_pretrained(tmp_path, use_safetensors=True).scheduler
+        load_denoiser(tmp_path), RowPipeline.from_pretrained(tmp_path, use_safetensors=True).scheduler
     )
     x = pipeline({"label": torch.tensor([0, 1])}, 4, generator=torch.Generator().manual_seed(0))
     assert x.shape == (2, 1, 8, 8) and bool(torch.isfinite(x).all())

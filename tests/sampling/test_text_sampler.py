@@ -59,10 +59,10 @@ def test_the_bare_loop_writes_rows_without_decoding_them(sampler, monkeypatch):
 
 def test_a_saved_model_draws_the_same_texts_and_is_a_pipeline(sampler, tmp_path):
     save_pipeline(sampler.net, sampler.codec.process, tmp_path)
-    loaded = Sampler(load_denoiser(TextDenoiser, tmp_path), sampler.codec, sampler.options, seed=3)
+    loaded = Sampler(load_denoiser(tmp_path), sampler.codec, sampler.options, seed=3)
     rows = ask(6)
     assert loaded.sample(rows, np.arange(6))["target"].tolist() == sampler.sample(rows, np.arange(6))["target"].tolist()
-    found = BlockPipeline.from_pretrained(tmp_path, denoiser=load_denoiser(TextDenoiser, tmp_path))
+    found = BlockPipeline.from_pretrained(tmp_path, denoiser=load_denoiser(tmp_path))
     condition = sampler.codec.condition(take_rows(rows, slice(0, 1)))
     tokens = found(condition, num_inference_steps=4, seed=3)
     known = condition["known"]

@@ -35,7 +35,7 @@ def case(request: Any, tmp_path_factory: Any) -> Case:
     whole = task.load(task.source_options(kind="builtin", name=next(iter(task.builtins))), 0)
     parts = {part: take_rows(getattr(whole, part), slice(0, ROWS)) for part in ("train", "validation", "heldout")}
     data = replace(whole, **parts)
-    codec = task.codec(data, task.model_options())
+    codec = task.codec(data, task.model_options(), None)
     labels = task.labels(data, task.condition_options(), 0, tmp_path_factory.mktemp("labels") / "own")
     return Case(task, data, codec, labels, task.annotate(data.train, data))
 

@@ -57,7 +57,7 @@ def teach(name: str, folder: Path, batch_size: int, processes: Processes) -> dic
         model = {"base": str(folder / "base" if processes.index else write_base(model["base"], folder / "base"))}
         processes.tell(0)
     data, options = load(found), task.model_options(**model)
-    codec = task.codec(data, options)
+    codec = task.codec(data, options, None)
     torch.manual_seed(processes.index)  # process 0's weights count
     net = task.network(data, codec, options)
 

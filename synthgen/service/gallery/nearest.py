@@ -44,7 +44,7 @@ class NearestRows:
         known = folder / "state" / "source.txt"
         if known.is_file() and known.read_text() != digest_columns(data.train, data.validation, data.heldout):
             raise UserError("source: the real rows have changed since this run was made; make the run anew")
-        codec = task.codec(data, recipe.model)
+        codec = task.codec(data, recipe.model, folder / "model")
         return NearestRows(task, data, codec, Bank(codec.describe(data.train)))
 
     def find(self, values: Mapping[str, pa.Scalar], features: Mapping[str, Feature]) -> dict[str, Any]:
