@@ -157,7 +157,7 @@ def _train(
         "processes": processes.count,
     }  # fmt: skip
     with sealed_folder(place.model) as folder:
-        save_pipeline(_copy(net, torch.device("cpu")), codec.process, folder)
+        save_pipeline(_copy(net, torch.device("cpu")), codec.process, folder, **codec.components())
         for name, text in codec.files().items():
             (folder / name).write_text(text, encoding="utf-8")
         (folder / HISTORY).write_text(json.dumps(facts, indent=1))

@@ -96,7 +96,7 @@ class Steps(Protocol):
     @property
     def solver(self) -> str: ...
     @property
-    def shift(self) -> float: ...
+    def shift(self) -> float | None: ...
     @property
     def guidance(self) -> float: ...
     @property
@@ -163,6 +163,9 @@ class Codec(Protocol):
     def files(self) -> Mapping[str, str]:
         """Names and contents of the files without which the net's tensors cannot be read."""
 
+    def components(self) -> Mapping[str, Any]:
+        """Models of diffusers without which the net's tensors cannot be read, by the pipeline's name for them."""
+
     def describe(self, columns: Columns) -> np.ndarray:
         """float32 (N, D): the generated column, reduced so that Euclidean distance tells copies from new rows."""
 
@@ -180,6 +183,9 @@ class WholeRows:
         return columns
 
     def files(self) -> Mapping[str, str]:
+        return {}
+
+    def components(self) -> Mapping[str, Any]:
         return {}
 
 

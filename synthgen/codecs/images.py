@@ -18,7 +18,7 @@ import torch.nn.functional as F
 
 from ..diffusion.process import FLOW
 from ..networks.preconditioning import AUGMENTED
-from ..types import Columns, Condition, Process, WholeRows, count_rows, thin_rows
+from ..types import Columns, Condition, Process, WholeRows, thin_rows
 from .appearance import appearance_of, measure_appearance, paint_means, regions_of
 
 DESCRIPTOR_SIZE = 256  # values a row; enough to tell a copy, few enough to search 60,000 rows in milliseconds
@@ -94,17 +94,22 @@ class ImageCodec(WholeRows):
 
     def describe(self, columns: Columns) -> np.ndarray:
         """float32 (N, D ≤ 256): the image averaged over a coarse grid, in [0, 1]."""
-        channels, height, width = self.shape
-        side = int((DESCRIPTOR_SIZE / channels) ** 0.5)
-        grid = (min(side, height), min(side, width))
-        parts = []
-        for start in range(0, count_rows(columns), 1024):
-            image = torch.from_numpy(columns["image"][start : start + 1024]).permute(0, 3, 1, 2).float() / 255
-            parts.append((image if grid == (height, width) else F.adaptive_avg_pool2d(image, grid)).flatten(1).numpy())
-        return np.concatenate(parts)
+        return describe_images(columns["image"])
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self), indent=1))
+
+
+def describe_images(images: np.ndarray) -> np.ndarray:
+    """Images uint8 (N, H, W, C), averaged over a coarse grid: float32 (N, D ≤ 256), in [0, 1]."""
+    height, width, channels = images.shape[1:]
+    side = int((DESCRIPTOR_SIZE / channels) ** 0.5)
+    grid = (min(side, height), min(side, width))
+    parts = []
+    for start in range(0, len(images), 1024):
+        image = torch.from_numpy(images[start : start + 1024]).permute(0, 3, 1, 2).float() / 255
+        parts.append((image if grid == (height, width) else F.adaptive_avg_pool2d(image, grid)).flatten(1).numpy())
+    return np.concatenate(parts)
 
 
 def load_image_codec(path: Path) -> ImageCodec:

@@ -11,8 +11,9 @@ that END and PAD fill up. Rows of about the same width go through the net togeth
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -99,6 +100,9 @@ class TokenCodec(ABC):
     def lay_out(self, columns: Columns) -> Columns:
         """`columns` with the frames: slots are found and texts are cut into tokens once."""
         return {**columns, FRAME: as_objects(list(self.build_frames(columns)))}
+
+    def components(self) -> Mapping[str, Any]:
+        return {}
 
     def views(self, columns: Columns) -> Columns:
         """What is learnt of rows: each as it is."""

@@ -48,7 +48,7 @@ class Flow:
         return draw_noise(seed, indices, shape)
 
     def solve(self, net: Denoiser, noise: torch.Tensor, condition: Condition, steps: Steps) -> torch.Tensor:
-        sigmas = schedule(steps.steps, steps.shift)
+        sigmas = schedule(steps.steps, steps.shift or 1.0)
         return solve(guide(net, steps.guidance), noise, condition, sigmas, steps.solver)
 
     def call(self, net: Denoiser, noise: torch.Tensor, condition: Condition, steps: Steps) -> None:

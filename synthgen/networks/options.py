@@ -23,3 +23,17 @@ class BaseOptions(Options):
     """Scale of the matrices of lora, which count alpha / rank times; null: as large as the rank."""
     targets: tuple[str, ...] = ()
     """Layers that get matrices of lora, by the ends of their names, such as to_q; empty: those of attention."""
+
+
+class ImageBaseOptions(BaseOptions):
+    """What a pretrained image model is told, and how it is trained."""
+
+    prompt: str | None = Field(None, min_length=1, max_length=500)
+    """The text that a base is told of a row; {class} stands for the name of its class. null: `a photo of {class}`, or
+    `a photo` where images are drawn to masks. Only with `base`."""
+    size: int | None = Field(None, ge=8, le=4096)
+    """Pixels of the longer side at which a base draws; rows are scaled to it and back. null: the base's own. Only with
+    `base`."""
+    min_snr: float | None = Field(5.0, gt=0, le=1000)
+    """At most so much of a signal-to-noise ratio counts in the loss of bases that predict noise or v (Hang et al.
+    2023); null: all of it. Flows do not need it."""

@@ -24,11 +24,11 @@ from pydantic import Field
 from torch import nn
 
 from ..types import Condition
-from .options import BaseOptions
+from .options import ImageBaseOptions
 from .preconditioning import MaskReader, Teller, precondition
 
 
-class UNetOptions(BaseOptions):
+class UNetOptions(ImageBaseOptions):
     """The shape of a small U-Net."""
 
     patch: int | None = Field(None, ge=1, le=16)

@@ -15,8 +15,9 @@ class SampleOptions(Options):
     written in blocks of four tokens, each in at most so many calls of the net."""
     solver: Literal["dpm++", "heun", "euler"] = "dpm++"
     """dpm++: DPM-Solver++(2M), the best of the three at 8 to 16 steps. Not for texts."""
-    shift: float = Field(1.0, gt=0, le=20)
-    """More than 1 spends more steps on coarse structure (large images). Not for texts."""
+    shift: float | None = Field(None, gt=0, le=20)
+    """More than 1 spends more steps on coarse structure (large images); null: 1, or what a pretrained base was made
+    with. Not for texts."""
     guidance: float = Field(1.0, ge=0, le=20)
     """Classifier-free guidance; 1: none, which keeps the variety a learner needs; above it costs twice the time."""
     temperature: float = Field(0.8, ge=0, le=2)

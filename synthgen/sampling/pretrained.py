@@ -22,11 +22,16 @@ ONE_FILE = 2**60  # bytes: the weights are known by the digest of their file
 
 
 class RowPipeline(DiffusionPipeline):  # type: ignore[misc]
-    """A denoiser and diffusers' flow-matching Euler scheduler. `synthgen` itself takes fewer steps (`Sampler`)."""
+    """A denoiser and diffusers' flow-matching Euler scheduler. `synthgen` itself takes fewer steps (`Sampler`). `vae`:
+    of a denoiser of latents, what decodes them."""
 
-    def __init__(self, denoiser: ModelMixin, scheduler: FlowMatchEulerDiscreteScheduler) -> None:
+    _optional_components = ["vae"]
+
+    def __init__(
+        self, denoiser: ModelMixin, scheduler: FlowMatchEulerDiscreteScheduler, vae: ModelMixin | None = None
+    ) -> None:
         super().__init__()
-        self.register_modules(denoiser=denoiser, scheduler=scheduler)
+        self.register_modules(denoiser=denoiser, scheduler=scheduler, vae=vae)
 
     @torch.no_grad()
     def __call__(
@@ -61,10 +66,10 @@ class BlockPipeline(DiffusionPipeline):  # type: ignore[misc]
         return process.solve(self.denoiser, noise, condition, steps)
 
 
-def save_pipeline(denoiser: ModelMixin, process: Process, folder: Path) -> None:
-    """diffusers' folder format, safetensors only."""
+def save_pipeline(denoiser: ModelMixin, process: Process, folder: Path, **parts: ModelMixin) -> None:
+    """diffusers' folder format, safetensors only; `parts`: further components, such as the vae."""
     scheduler = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=1.0)
-    pipeline: DiffusionPipeline = RowPipeline(denoiser, scheduler)
+    pipeline: DiffusionPipeline = RowPipeline(denoiser, scheduler, **parts)
     if isinstance(process, Blocks):
         pipeline = BlockPipeline(denoiser, process.mask, process.end, process.pad)
     pipeline.save_pretrained(str(folder), safe_serialization=True, max_shard_size=ONE_FILE)

@@ -8,22 +8,28 @@ import numpy as np
 from PIL import Image
 
 from ..codecs.images import ImageCodec, augment_images, fit_label_codec
+from ..codecs.latents import LatentCodec, build_image_network, open_latents
 from ..evaluation.learners import ImageClassifierLearner
 from ..export.parquet import decode_png, encode_png
 from ..judges.classifier import fit_classifier_judge
 from ..labels.class_mix import build_class_mix, label_classes
 from ..labels.options import ClassConditionOptions
+from ..networks.pretrained_image import PretrainedImageDenoiser
 from ..networks.unet import SmallUNet, UNetOptions, build_unet
 from ..sources import ImageSourceOptions, describe_source, load_labelled_images
 from ..task import Task
 from ..types import Columns, Data
 
 
-def build_codec(data: Data, options: UNetOptions, folder: Path | None) -> ImageCodec:
+def build_codec(data: Data, options: UNetOptions, folder: Path | None) -> ImageCodec | LatentCodec:
+    if options.base is not None:
+        return open_latents(data.train["image"], "label", options, folder)
     return fit_label_codec(data.train, len(data.classes))
 
 
-def build_network(data: Data, codec: ImageCodec, options: UNetOptions) -> SmallUNet:
+def build_network(data: Data, codec: Any, options: UNetOptions) -> SmallUNet | PretrainedImageDenoiser:
+    if isinstance(codec, LatentCodec):
+        return build_image_network(codec, data.classes, options)
     return build_unet(codec.shape, len(data.classes), "label", options)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..codecs.appearance import measure_appearance
 from ..codecs.images import ImageCodec, augment_images, fit_mask_codec
+from ..codecs.latents import LatentCodec, build_image_network, open_latents
 from ..evaluation.learners import ImageSegmenterLearner
 from ..evaluation.pictures import PAPER, UNKNOWN, class_colours, overlay_mask
 from ..export.coco import write_coco
@@ -23,6 +24,7 @@ from ..labels.appearances import MasksWithAppearance
 from ..labels.masks import build_masks
 from ..labels.objects import annotate_masks
 from ..labels.options import MaskConditionOptions
+from ..networks.pretrained_image import PretrainedImageDenoiser
 from ..networks.unet import MaskedUNetOptions, SmallUNet, build_unet
 from ..sources import ImageSourceOptions, describe_source, load_masked_images
 from ..task import Task
@@ -31,7 +33,9 @@ from ..types import Columns, Data, LabelGenerator, thin_rows
 LABEL_PIXELS = 1 << 24  # 4,096 masks of 64 × 64
 
 
-def build_codec(data: Data, options: MaskedUNetOptions, folder: Path | None) -> ImageCodec:
+def build_codec(data: Data, options: MaskedUNetOptions, folder: Path | None) -> ImageCodec | LatentCodec:
+    if options.base is not None:
+        return open_latents(data.train["image"], "mask", options, folder)
     return fit_mask_codec(data.train, len(data.classes), options.appearance)
 
 
@@ -44,7 +48,9 @@ def build_labels(data: Data, options: MaskConditionOptions, seed: int, folder: P
     return MasksWithAppearance.fit(generator, appearance, train["mask"], seed)
 
 
-def build_network(data: Data, codec: ImageCodec, options: MaskedUNetOptions) -> SmallUNet:
+def build_network(data: Data, codec: Any, options: MaskedUNetOptions) -> SmallUNet | PretrainedImageDenoiser:
+    if isinstance(codec, LatentCodec):
+        return build_image_network(codec, data.classes, options)
     return build_unet(codec.shape, len(data.classes), "mask", options, codec.told)
 
 
