@@ -56,7 +56,7 @@ class LatentCodec(WholeRows):
         step, parts = max(1, PIXELS // (side[0] * side[1])), []
         for start in range(0, count_rows(columns), step):
             image = torch.from_numpy(columns["image"][start : start + step]).permute(0, 3, 1, 2).float() / 127.5 - 1
-            image = F.interpolate(image, side, mode="bilinear", antialias=True, align_corners=False)
+            image = scale_image(image, side)
             parts.append(self._compress(image.expand(-1, 3, -1, -1) if self._coloured else image).cpu())
         return torch.cat(parts)
 
@@ -71,7 +71,7 @@ class LatentCodec(WholeRows):
         step, parts = max(1, PIXELS // (side[0] * side[1])), []
         for start in range(0, len(x), step):
             image = self._expand(x[start : start + step].float()).cpu()
-            image = F.interpolate(image, self.image[1:], mode="bilinear", antialias=True, align_corners=False)
+            image = scale_image(image, self.image[1:])
             image = image.mean(1, keepdim=True) if self.image[0] == 1 else image
             parts.append((image * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8))
         return {**columns, "image": torch.cat(parts).permute(0, 2, 3, 1).contiguous().numpy()}
@@ -147,6 +147,13 @@ def build_image_network(
         condition=codec.kind, adapt=options.adapt or ("lora" if codec.kind == "label" else "heads"),
         lora={"rank": options.rank, "alpha": options.alpha or float(options.rank), "targets": options.targets},
     )  # fmt: skip
+
+
+def scale_image(image: torch.Tensor, side: tuple[int, int]) -> torch.Tensor:
+    """Images (B, C, H, W) of another size: bicubic up, means of areas down, which together blur least."""
+    if side[0] <= image.shape[2] and side[1] <= image.shape[3]:
+        return F.interpolate(image, side, mode="area")
+    return F.interpolate(image, side, mode="bicubic", align_corners=False)
 
 
 def load_part(folder: Path, name: str) -> Any:

@@ -19,13 +19,13 @@ from typing import Any, Literal
 import diffusers
 import torch
 from diffusers import DiffusionPipeline
-from diffusers.utils import logging
 from huggingface_hub import hf_hub_download
 from torch import nn
 
 from ..errors import UserError
 from .image_families import FAMILIES
 from .pretrained_image import PretrainedImageDenoiser, class_tables, plan_control
+from .quiet import quiet
 
 PIPELINES = {
     "StableDiffusionPipeline": "unet",
@@ -88,13 +88,13 @@ class ImageBase:
 
     def load_writer(self) -> Any:
         """The pipeline with its text encoders alone."""
-        with _telling(self.name), _quiet():
+        with _telling(self.name), quiet():
             return DiffusionPipeline.from_pretrained(
                 self.name, revision=self.revision, use_safetensors=True, **{self.part: None, "vae": None}
             )
 
     def _load(self, cls: Any, part: str) -> Any:
-        with _telling(self.name), _quiet():
+        with _telling(self.name), quiet():
             return cls.from_pretrained(
                 self.name, subfolder=part, revision=self.revision, use_safetensors=True, torch_dtype=torch.float32
             )
@@ -265,17 +265,3 @@ def _telling(name: str) -> Iterator[None]:
             f"model.base: {name} could not be loaded ({first}); name a folder or a Hub id with model_index.json and "
             "safetensors, and log in with `hf auth login` if it is gated"
         ) from None
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the bars and notes of diffusers, which would tear our own."""
-    bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()

@@ -11,7 +11,6 @@ the mask's classes one by one. Knows nothing of files: `image_base` reads them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any, Literal
 
 import diffusers
@@ -25,6 +24,7 @@ from ..diffusion.objective import Objective, read_objective
 from ..types import Condition
 from .image_families import ATTENTION, FACTORS, FAMILIES
 from .lora import add_lora
+from .quiet import quiet
 
 
 class PretrainedImageDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
@@ -146,7 +146,7 @@ class PretrainedImageDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
 def build(config: Mapping[str, Any]) -> Any:
     """A model of diffusers of random weights, which draws no number that training would miss."""
     cls = getattr(diffusers, config["_class_name"])
-    with _quiet():
+    with quiet():
         return cls.from_config({name: value for name, value in config.items() if name != "_name_or_path"}).eval()
 
 
@@ -180,16 +180,3 @@ def class_tables(core: nn.Module) -> Iterator[nn.Embedding]:
         if name.endswith("class_embedder.embedding_table"):
             assert isinstance(module, nn.Embedding)
             yield module
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without diffusers' notes about fields of other versions."""
-    from diffusers.utils import logging
-
-    level = logging.get_verbosity()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)

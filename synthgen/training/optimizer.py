@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from ..networks.lora import MATRICES
 from ..networks.muon import Muon
 from .options import TrainOptions
 
@@ -15,11 +16,12 @@ from .options import TrainOptions
 def build_optimizers(net: nn.Module, options: TrainOptions) -> list[torch.optim.Optimizer]:
     """Muon for hidden matrices and kernels, AdamW for embeddings, norms, biases and the outermost layers; or all AdamW.
 
-    The first and the last layer stay with AdamW, as Muon's authors advise: their rows and columns have meanings.
+    The first and the last layer stay with AdamW, as Muon's authors advise: their rows and columns have meanings. So do
+    the matrices of LoRA: only the product of two of them is a matrix that a layer multiplies by.
     """
     named = [(name, p) for name, p in net.named_parameters() if p.requires_grad]
     looked_up = {id(module.weight) for module in net.modules() if isinstance(module, nn.Embedding)}
-    outermost = ("enter.", "leave.", "label.", "embedding", "position")
+    outermost = ("enter.", "leave.", "label.", "embedding", "position", MATRICES)
     hidden = [
         p for name, p in named if p.ndim >= 2 and min(p.shape[0], p.numel() // p.shape[0]) > 1
         and id(p) not in looked_up and not any(word in name for word in outermost)
@@ -29,7 +31,9 @@ def build_optimizers(net: nn.Module, options: TrainOptions) -> list[torch.optim.
     chosen = {id(p) for p in hidden}
     rest = [p for _, p in named if id(p) not in chosen]
     rate, decay = options.learning_rate, options.weight_decay
-    optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=rate, weight_decay=decay, betas=(0.9, 0.99))]
+    optimizers: list[torch.optim.Optimizer] = []
+    if rest:
+        optimizers.append(torch.optim.AdamW(rest, lr=rate, weight_decay=decay, betas=(0.9, 0.99)))
     if hidden:
         optimizers.append(Muon(hidden, lr=rate, weight_decay=decay, scale="adamw"))
     return optimizers
