@@ -76,7 +76,7 @@ class Checkpoints:
 
     def _newest(self) -> int:
         for path in reversed(self._all()):
-            if is_sound(path):
+            if (path / TRAINED).is_file() and is_sound(path):
                 return int(path.name.removeprefix("step-"))
             shutil.rmtree(path)
         return 0

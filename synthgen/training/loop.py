@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
@@ -27,6 +25,7 @@ from ..diffusion.precision import bf16_is_fast
 from ..types import Codec, Columns, Condition, Data, count_rows, group_by_width, take_rows, thin_rows
 from .checkpoint import Checkpoints
 from .ema import Average, trained
+from .encoded import EncodedRows
 from .optimizer import build_optimizers, learning_rate_at
 from .options import TrainOptions
 from .processes import ALONE, Processes, noticing_loss
@@ -35,7 +34,6 @@ Augment = Callable[[torch.Tensor, Condition, tuple[str, ...], torch.Generator], 
 Look = Callable[[nn.Module, int], float | None]  # (net with averaged weights, step) -> nearest-neighbour ratio
 
 LOOKS = (0.1, 0.25, 0.5, 0.75, 1.0)  # shares of the training at which samples are drawn
-HELD_BYTES = 2**29  # of encoded training rows that are kept; more rows are encoded batch by batch
 VALIDATION_ROWS = 64  # at five noise levels each; more took a third of a short training
 
 
@@ -85,7 +83,7 @@ class Training:
     ) -> None:  # fmt: skip
         self.codec, self.data, self.options, self.seed = codec, data, options, seed
         self.augment, self.look, self.report, self.processes = augment, look, report, processes
-        self.rows = EncodedRows(codec, data.train)
+        self.rows = EncodedRows(codec, data.train, folder, processes)
         self.batch_size = options.batch_size * processes.count  # rows of all processes
         precision = options.precision if options.precision != "auto" else "bf16" if bf16_is_fast() else "fp32"
         # accelerate keeps the first precision of a process for good; a second training may want another
@@ -137,6 +135,7 @@ class Training:
                 self.checkpoints.save(progress.step)
                 saved_at = time.monotonic()
         self.checkpoints.save(progress.step)
+        self.rows.forget()
         self.best_average.swap(self.inner)
         return progress
 
@@ -246,75 +245,6 @@ class Training:
         )
         (self.best_average if self.progress.best_step else self.average).swap(self.inner)
         return self.progress
-
-
-class EncodedRows:
-    """What the net learns from: the rows as tensors, encoded once where all of them fit into half a gigabyte."""
-
-    def __init__(self, codec: Codec, columns: Columns) -> None:
-        self.codec, self.columns = codec, codec.views(columns)
-        self.widths = codec.widths(self.columns)
-        self.groups = group_by_width(self.widths, len(self))
-        widest = self.groups[-1][:1]
-        x, condition = self._encode(widest)
-        size = sum(tensor.nbytes for tensor in (x, *condition.values())) * len(self)
-        self.held = self._encode(slice(None)) if size <= HELD_BYTES else None
-
-    def __len__(self) -> int:
-        return count_rows(self.columns)
-
-    def batch(self, number: int, batch_size: int, seed: int) -> np.ndarray:
-        """The rows of batch `number`; all of one width."""
-        if self.widths is None:
-            return batch_index(len(self), number, batch_size, seed)
-        return batch_of_groups(tuple(map(len, self.groups)), number, batch_size, seed, self.groups)
-
-    def take(self, index: np.ndarray) -> tuple[torch.Tensor, Condition]:
-        """Encoded rows (B, *shape) and their condition, copies that may be written to."""
-        if self.held is None:
-            return self._encode(index)
-        x, condition = self.held
-        if self.widths is None:
-            return x[index], {name: values[index] for name, values in condition.items()}
-        width, widest = int(self.widths[index[0]]), x.shape[1]
-        cut = {
-            name: values[index, :width] if values.ndim > 1 and values.shape[1] == widest else values[index]
-            for name, values in condition.items()
-        }
-        return x[index, :width], cut
-
-    def _encode(self, index: slice | np.ndarray) -> tuple[torch.Tensor, Condition]:
-        rows = self.codec.lay_out(take_rows(self.columns, index))
-        return self.codec.encode(rows), self.codec.condition(rows)
-
-
-def batch_of_groups(
-    sizes: tuple[int, ...], batch: int, batch_size: int, seed: int, groups: Sequence[np.ndarray]
-) -> np.ndarray:
-    """Row numbers of batch `batch`, all of one group.
-
-    In an epoch each group is a permutation of its own, cut into batches, the last filled up with the group's first
-    rows; the batches of all groups come in a random order.
-    """
-    counts = [-(-size // batch_size) for size in sizes]
-    epoch, place = divmod(batch, sum(counts))
-    chosen = int(_permutation(sum(counts), epoch, seed)[place])
-    group = int(np.searchsorted(np.cumsum(counts), chosen, side="right"))
-    start = (chosen - sum(counts[:group])) * batch_size
-    order = _permutation(sizes[group], len(sizes) * epoch + group, seed + 1).numpy()
-    found: np.ndarray = groups[group][order[np.arange(start, start + batch_size) % sizes[group]]]
-    return found
-
-
-def batch_index(rows: int, batch: int, batch_size: int, seed: int) -> np.ndarray:
-    """Row numbers of batch `batch`: each epoch is a permutation of its own, and batches run across epochs."""
-    places = range(batch * batch_size, (batch + 1) * batch_size)
-    return torch.stack([_permutation(rows, place // rows, seed)[place % rows] for place in places]).numpy()
-
-
-@lru_cache(maxsize=64)
-def _permutation(rows: int, epoch: int, seed: int) -> torch.Tensor:
-    return torch.randperm(rows, generator=step_generator(seed, epoch, "epoch"))
 
 
 @torch.no_grad()

@@ -6,7 +6,8 @@ import torch
 
 from synthgen.codecs.images import augment_images, fit_label_codec
 from synthgen.networks.unet import UNetOptions, build_unet
-from synthgen.training.loop import EncodedRows, batch_index, batch_of_groups, train
+from synthgen.training.encoded import EncodedRows, batch_index, batch_of_groups
+from synthgen.training.loop import train
 from synthgen.training.options import EarlyStopOptions, TrainOptions
 from synthgen.types import Data, Origin, take_rows
 
@@ -68,7 +69,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(data, tmp_path):
 def test_a_damaged_checkpoint_is_not_read(data, tmp_path, damage):
     whole, _ = run(data, tmp_path, OPTIONS)
     newest = sorted(tmp_path.glob("step-*"))[-1]
-    file = newest / "model.safetensors"
+    file = newest / "trained.safetensors"
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content[:100] if damage == "truncate" else content)
@@ -112,8 +113,39 @@ def test_each_epoch_shows_every_row_once():
 
 def test_rows_that_are_encoded_once_teach_the_same(data, tmp_path, monkeypatch):
     held = run(data, tmp_path / "held")[0]
-    monkeypatch.setattr("synthgen.training.loop.HELD_BYTES", 0)
+    monkeypatch.setattr("synthgen.training.encoded.HELD_BYTES", 0)
     assert torch.equal(weights(held), weights(run(data, tmp_path / "not")[0]))
+
+
+def test_dear_rows_are_encoded_once_and_wait_on_disk(data, tmp_path, monkeypatch):
+    codec, asked = fit_label_codec(data.train, 3), []
+    dear = copy_with_components(codec, asked)
+    held = EncodedRows(codec, data.train)
+    monkeypatch.setattr("synthgen.training.encoded.HELD_BYTES", 0)
+    rows = EncodedRows(dear, data.train, tmp_path)
+    count, index = len(asked), np.array([3, 1, 3])
+    x, condition = rows.take(index)
+    assert torch.equal(x, held.take(index)[0]) and torch.equal(condition["label"], held.take(index)[1]["label"])
+    x.zero_()
+    assert rows.take(index)[0].abs().sum() > 0 and len(asked) == count
+    EncodedRows(dear, data.train, tmp_path)  # of a training that goes on
+    assert len(asked) == count + 1  # one row, to see the shape
+    rows.forget()
+    assert not list(tmp_path.iterdir())
+
+
+def copy_with_components(codec, asked):
+    """As the codec, yet one whose rows an autoencoder makes."""
+
+    class Dear(type(codec)):
+        def components(self):
+            return {"vae": None}
+
+        def encode(self, columns):
+            asked.append(len(columns["image"]))
+            return super().encode(columns)
+
+    return Dear(**vars(codec))
 
 
 def test_what_was_taken_may_be_written_to(data):
