@@ -50,7 +50,7 @@ def test_a_damaged_model_is_made_again_from_its_checkpoint(copy, undisturbed, di
 
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", [truncate, alter])
-@pytest.mark.parametrize("file", ["model.safetensors", "optimizer.bin", "custom_checkpoint_2.pkl"])
+@pytest.mark.parametrize("file", ["trained.safetensors", "optimizer.bin", "custom_checkpoint_2.pkl"])
 def test_training_goes_on_from_the_checkpoint_before_a_damaged_one(copy, undisturbed, digits, damage, file):
     rewind(copy, "model")
     older, newest = sorted((copy / "state" / "training").glob("step-*"))
