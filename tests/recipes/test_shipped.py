@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +14,15 @@ import pyarrow.parquet as pq
 import pytest
 from bases import write_base
 from PIL import Image
+from pipelines import write_pipeline
 from tiny import data_digests, rewind
 
-from synthgen import harvest
-from synthgen.evaluation import conversation_measures, shape_measures
+from synthgen import harvest, modelling
+from synthgen.evaluation import conversation_measures, pair_measures, question_measures, shape_measures
 from synthgen.judges import classifier, intents, points, reader, segmenter, translator
 from synthgen.networks.supervised import Schedule
 from synthgen.recipe import load
-from synthgen.shelf import shipped
+from synthgen.shelf import opening, shipped
 
 TINY = (
     "count=6", "export.rows_per_file=4", "train.seconds=null", "train.steps=3", "train.batch_size=4",
@@ -68,6 +71,9 @@ def run(command, tmp_path, monkeypatch):
     monkeypatch.setattr(intents, "MOST_STEPS", 4)
     monkeypatch.setattr(conversation_measures, "STEPS", 4)
     monkeypatch.setattr(shape_measures, "CHAMFER_ROWS", 8)
+    for measures in (pair_measures, question_measures, conversation_measures):
+        monkeypatch.setattr(measures, "PROBED", 12)
+    monkeypatch.setattr(modelling, "LOOK_ROWS", 8)
 
     def call(name: str, *more: str):
         changes = [*TINY, *NETS[load(name).task], *more]
@@ -79,11 +85,31 @@ def run(command, tmp_path, monkeypatch):
     return call
 
 
+GPU = {
+    "classification": ("sdxl", "source.size=16", "source.columns={}", "model.size=16"),
+    "segmentation": ("sd", "source.size=16", "model.size=16"),
+    "translation": ("modernbert",),
+    "qa": ("modernbert",),
+    "conversation": ("modernbert",),
+}  # the tiny base that stands for a recipe's own
+
+
+def tiny_base(name: str, folder: Path) -> list[str]:
+    """Changes of a recipe under gpu/: a base of the same class, and rows to go with it."""
+    task = load(name).task
+    if load(name).model.base is None:
+        return []
+    kind, *changes = GPU[task]
+    base = write_pipeline(kind, folder) if kind.startswith("sd") else write_base(kind, folder, longest=2048)
+    return [f"model.base={base}", "model.revision=null", "train.accumulate=1", "train.drop=0.1", *changes]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(shipped()))
 def test_a_shipped_recipe_runs(name, run, tmp_path):
     own = load(name).source.kind == "hub"
     changes = ["source.kind=files", f"source.path={parquet_folder(tmp_path / 'rows')}"] if own else []
+    changes += tiny_base(name, tmp_path / "base")
     folder, outcome = run(name, *changes)
     assert outcome.code == 0, outcome.err
     report = json.loads((folder / "dataset" / "report.json").read_text())
@@ -104,18 +130,26 @@ def test_a_shipped_recipe_says_what_it_is(name):
     assert load(name).description
 
 
+@pytest.mark.parametrize("name", [name for name in sorted(shipped()) if name.startswith("gpu/")])
+def test_a_recipe_for_gpus_says_what_is_measured_and_what_to_change(name):
+    text = "\n".join(opening(shipped()[name]))
+    assert all(f"{size} GB" in text or f"{size} and" in text for size in (12, 24, 48, 80)) and "Not measured" in text
+    base, revision = load(name).model.base, load(name).model.revision
+    assert base is None or re.fullmatch("[0-9a-f]{40}", revision)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["translation", "qa"])
-def test_texts_start_from_a_pretrained_base(name, run, tmp_path):
+def test_rows_of_a_pretrained_base_are_made_again(run, tmp_path):
     base = write_base("modernbert", tmp_path / "base", longest=2048)
     settings = (f"model.base={base}", "train.learning_rate=1.0e-4")
-    folder, outcome = run(name, *settings)
+    folder, outcome = run("translation", *settings)
     assert outcome.code == 0, outcome.err
     model = json.loads((folder / "model" / "denoiser" / "config.json").read_text())
     assert model["base"]["model_type"] == "modernbert"
     before = data_digests(folder)
     rewind(folder, "state/shards")
-    folder, outcome = run(name, *settings)
+    shutil.rmtree(base)
+    folder, outcome = run("translation", *settings)
     assert outcome.code == 0 and data_digests(folder) == before, outcome.err
 
 
