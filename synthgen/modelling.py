@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from .diffusion.objective import FineTuning
 from .errors import UserError
 from .evaluation.privacy import nearest_distances, nearness
 from .progress import Progress
@@ -108,6 +109,11 @@ def follow_training(
 
 
 def _build(recipe: Recipe, task: Task, data: Data, codec: Codec) -> Any:
+    if recipe.train.augment and isinstance(codec.process, FineTuning):
+        raise UserError(
+            "train.augment: a pretrained base cannot be told how a row was changed, and would draw changed ones; leave it "
+            "out, or train from scratch"
+        )
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
         return task.network(data, codec, recipe.model)

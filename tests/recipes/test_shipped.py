@@ -160,3 +160,11 @@ def test_a_base_that_is_not_there_is_named(run, tmp_path):
         outcome.code == 2 and told.startswith("synthgen: model.base: there is no folder ") and "Traceback" not in told
     )
     assert not (folder / "model").exists()
+
+
+def test_changed_rows_are_not_for_pretrained_bases(run, tmp_path):
+    base = write_pipeline("dit", tmp_path / "base")
+    folder, outcome = run("classification", f"model.base={base}", "train.augment=[shift]")
+    told = outcome.err.splitlines()[-1]
+    assert outcome.code == 2 and told.startswith("synthgen: train.augment: a pretrained base cannot be told")
+    assert not (folder / "model").exists()
