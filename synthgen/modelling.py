@@ -111,8 +111,8 @@ def follow_training(
 def _build(recipe: Recipe, task: Task, data: Data, codec: Codec) -> Any:
     if recipe.train.augment and isinstance(codec.process, FineTuning):
         raise UserError(
-            "train.augment: a pretrained base cannot be told how a row was changed, and would draw changed ones; leave it "
-            "out, or train from scratch"
+            "train.augment: a pretrained base cannot be told how a row was changed, and would draw changed ones; leave "
+            "it out, or train from scratch"
         )
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
