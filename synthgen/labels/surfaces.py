@@ -8,18 +8,14 @@ back onto the tangent planes of the points (Hoppe et al. 1992, §3.2): closed, a
 
     normals = estimate_normals(columns["points"], columns["part"])                       # float32 (N, P, 3)
     vertices, faces = reconstruct_mesh(columns["points"][0], normals[0], columns["part"][0])
-    blob = mesh_bytes(vertices, faces, "ply")
 """
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
 
 import numpy as np
-import trimesh
 from scipy import ndimage, sparse
 from scipy.spatial import cKDTree
 from skimage.measure import marching_cubes
@@ -80,18 +76,6 @@ def part_of_faces(vertices: np.ndarray, faces: np.ndarray, points: np.ndarray, p
     """The part of each face (F,), that of the point nearest to its middle."""
     nearest: np.ndarray = part[cKDTree(points).query(vertices[faces].mean(1))[1]]
     return nearest
-
-
-def mesh_bytes(vertices: np.ndarray, faces: np.ndarray, kind: Literal["ply", "glb"] = "ply") -> bytes:
-    """The mesh as a file's content: binary PLY or GLB, which `trimesh.load` reads back."""
-    exported: bytes = trimesh.Trimesh(vertices, faces, process=False).export(file_type=kind)
-    return exported
-
-
-def read_mesh_bytes(data: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """(vertices float32 (V, 3), faces int32 (F, 3)) of what `mesh_bytes` made as PLY."""
-    mesh = trimesh.load(io.BytesIO(data), file_type="ply", process=False)
-    return np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.int32)
 
 
 @dataclass(frozen=True)

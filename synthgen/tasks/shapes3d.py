@@ -26,8 +26,9 @@ from ..labels.pieces import add_pieces, first_pieces
 from ..labels.poses import oriented_boxes, standing_poses, to_canonical, to_world
 from ..labels.scenes import Shape, build_scene
 from ..labels.shape_options import ShapeConditionOptions
-from ..labels.surfaces import estimate_normals, mesh_bytes, part_of_faces, read_mesh_bytes, reconstruct_mesh
+from ..labels.surfaces import estimate_normals, part_of_faces, reconstruct_mesh
 from ..networks.tokens import PointTokenOptions, TokenDenoiser, build_tokens
+from ..soups import mesh_bytes, read_mesh_bytes
 from ..sources import ShapeSourceOptions, describe_shapes, load_shapes
 from ..task import Task
 from ..types import Columns, Condition, Data
