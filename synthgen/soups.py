@@ -1,4 +1,4 @@
-"""Triangles: their areas, points drawn evenly on them, and meshes as the bytes of a file. Knows no furniture, no source.
+"""Triangles: their areas, points drawn evenly on them, and meshes as the bytes of a file. Knows no sources.
 
 A soup is float64 (F, 3, 3): F triangles, 3 corners, xyz; triangles turn counter-clockwise seen from outside.
 

@@ -24,7 +24,7 @@ from torch import nn
 
 from ..diffusion.noise import step_generator
 from ..diffusion.precision import bf16_is_fast
-from ..types import Codec, Columns, Condition, Data, count_rows, group_by_width, take_rows, thin_rows
+from ..types import Codec, Columns, Condition, Data, Keeping, count_rows, group_by_width, take_rows, thin_rows
 from .checkpoint import Checkpoints
 from .ema import Average, trained
 from .optimizer import build_optimizers, learning_rate_at
@@ -34,8 +34,10 @@ from .processes import ALONE, Processes, noticing_loss
 Augment = Callable[[torch.Tensor, Condition, tuple[str, ...], torch.Generator], tuple[torch.Tensor, Condition]]
 Look = Callable[[nn.Module, int], float | None]  # (net with averaged weights, step) -> nearest-neighbour ratio
 
+AS_IT_IS = "nothing of the base is trained"  # why a training ended that never began
 LOOKS = (0.1, 0.25, 0.5, 0.75, 1.0)  # shares of the training at which samples are drawn
 HELD_BYTES = 2**29  # of encoded training rows that are kept; more rows are encoded batch by batch
+CHUNK = 64  # rows that are encoded together where they are kept elsewhere
 VALIDATION_ROWS = 64  # at five noise levels each; more took a third of a short training
 
 
@@ -71,7 +73,11 @@ def train(
 
     Several `processes` that call this with the same data and options make the steps of one with batches so many times
     as large. Only process 0 looks, reports and writes.
+
+    A net of frozen weights alone stays as it is.
     """
+    if not trained(net):
+        return Progress(stopped=AS_IT_IS)
     with noticing_loss():
         return Training(net, codec, data, options, seed, folder, augment, look, report, processes).run()
 
@@ -259,6 +265,9 @@ class EncodedRows:
         x, condition = self._encode(widest)
         size = sum(tensor.nbytes for tensor in (x, *condition.values())) * len(self)
         self.held = self._encode(slice(None)) if size <= HELD_BYTES else None
+        if self.held is None and isinstance(codec, Keeping):  # before the clock of the training runs
+            for start in range(0, len(self), CHUNK):
+                self._encode(slice(start, start + CHUNK))
 
     def __len__(self) -> int:
         return count_rows(self.columns)
