@@ -60,8 +60,9 @@ def _text_encoder() -> CLIPTextModelWithProjection:
 
 def write_tokenizer() -> CLIPTokenizer:
     """Letters alone, without merges."""
-    letters = sorted(ByteLevel.alphabet())
-    pieces = [*letters, *(f"{letter}</w>" for letter in letters if letter.isascii())][:298]
+    letters = [letter for letter in sorted(ByteLevel.alphabet()) if letter.isascii()]
+    pieces = [*letters, *(f"{letter}</w>" for letter in letters)]
+    pieces += [f"<unused {number}>" for number in range(len(pieces), 298)]
     vocabulary = {piece: number for number, piece in enumerate([*pieces, "<|startoftext|>", "<|endoftext|>"])}
     return CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=16)
 

@@ -115,6 +115,6 @@ def _ask_places(
     away[:quarter] = 0
     anywhere = (torch.rand(quarter, 3, generator=generator) * 2 - 1).to(points.device)
     places = torch.cat([points[chosen] + away * normals[chosen], anywhere])
-    nearest = (places[:, None] - points).square().sum(2).argmin(1)
+    nearest = torch.cdist(places, points, compute_mode="donot_use_mm_for_euclid_dist").argmin(1)
     apart = places - points[nearest]
     return places, -(apart * normals[nearest]).sum(1).sign() * apart.norm(dim=1)

@@ -243,17 +243,22 @@ def check_pipeline(base: str, revision: str | None) -> None:
 
 
 def _load(cls: Any, base: str, part: str, revision: str | None) -> Any:
-    more: dict[str, Any] = {}
-    if issubclass(cls, nn.Module):
-        more = {"use_safetensors": True, "torch_dtype": torch.float32}
+    given, info = {"subfolder": part, "revision": revision}, {"missing_keys": ()}
     try:
         with _quiet():
-            return cls.from_pretrained(base, subfolder=part, revision=revision, **more)
+            if not issubclass(cls, nn.Module):
+                return cls.from_pretrained(base, **given)
+            safe = {"use_safetensors": True, "torch_dtype": torch.float32, "output_loading_info": True}
+            found, info = cls.from_pretrained(base, **given, **safe)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise UserError(
             f"model.base: the {part} of {base} could not be loaded ({_first_line(error)}); name a Shap-E pipeline "
             "whose weights are safetensors: load another with diffusers and save it with save_pretrained"
         ) from None
+    missing = sorted(set(info["missing_keys"]) - set(UNUSED))
+    if missing:  # they would be random numbers
+        raise UserError(f"model.base: the {part} of {base} has no weights for {missing[0]}; {ADVICE}")
+    return found
 
 
 def _plain(part: Any) -> dict[str, Any]:
