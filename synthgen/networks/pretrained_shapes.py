@@ -22,7 +22,7 @@ import torch
 from diffusers import ConfigMixin, DiffusionPipeline, HeunDiscreteScheduler, ModelMixin, PriorTransformer
 from diffusers.configuration_utils import register_to_config
 from diffusers.utils import logging
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from torch import nn
 
 from ..diffusion.guidance import guide
@@ -58,10 +58,15 @@ class ShapeOptions(PointTokenOptions):
     """Steps in which the latent of a real row is found, since the base has no encoder. Only with `base`, where
     something is trained."""
 
+    @field_validator("prompt")
+    @classmethod
+    def _names_the_class(cls, prompt: str) -> str:
+        if CLASS not in prompt:
+            raise ValueError(f"{prompt!r} asks for no class; write {CLASS} in it, such as 'a {CLASS}'")
+        return prompt
+
     @model_validator(mode="after")
-    def _can_be_asked(self) -> Self:
-        if CLASS not in self.prompt:
-            raise ValueError(f"prompt {self.prompt!r} asks for no class; write {CLASS} in it, such as 'a {CLASS}'")
+    def _has_something_to_adapt(self) -> Self:
         if self.adapt == "none" and self.base is None:
             raise ValueError("adapt is none, and there is no base; name one, or leave adapt out")
         return self
