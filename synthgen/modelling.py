@@ -179,7 +179,7 @@ def _keep_look(place: RunFolder, step: int, rows: Columns) -> None:
     buffer = io.BytesIO()
     plain: dict[str, Any] = {}
     for name, values in rows.items():
-        if values.dtype == object and isinstance(values[0], bytes):
+        if any(isinstance(value, bytes) for value in values[:1]):
             continue
         if values.dtype == object:
             told = json.dumps([_to_json(value) for value in values]).encode()

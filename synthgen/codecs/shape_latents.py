@@ -5,7 +5,7 @@ row has no latent of its own, since the pipeline has no encoder; one is fitted t
 
     codec = open_shape_latents(options, classes, 1024, folder=None, find_normals=estimate_normals)
     codec.keep_in(folder)                   # where fitted latents lie
-    codec.decode(x, rows)["mesh"]           # object (B,): PLY files in the object's own frame; b"" where there is none
+    codec.decode(x, rows)["mesh"]           # object (B,): PLY files in the object's own frame
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from .points import describe_clouds
 RENDERER = "renderer"  # beside the denoiser, in diffusers' folder format
 FITTED_AT_ONCE = 8  # rows: the weights that turn latents into solids are read once for all of them
 ASKED = ("label", "size", "yaw")  # what a row is asked to be
+
+NOTHING = np.zeros((3, 3), np.float32), np.array([[0, 1, 2]], np.int32)
 
 FindNormals = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (points (N, P, 3), part (N, P)) -> (N, P, 3)
 Start = Callable[[], torch.Tensor]  # a latent (K, n, d) that the base draws of each class
@@ -95,19 +97,21 @@ class ShapeLatentCodec(WholeRows):
         """What was asked of `columns`, with "points" float32 (B, P, 3), "mesh" object (B,), and "part" and "piece"
         uint8 (B, P), which are 0: nobody has looked yet.
 
-        A row whose latent is no solid has an empty mesh, and all of its points are in the origin.
+        Of a latent that is no solid all points are in the origin, and the mesh is a triangle without area there.
         """
         asked = {name: columns[name] for name in ASKED if name in columns}
         points, meshes = np.zeros((len(x), self.points, 3), np.float32), []
         for row, latent in enumerate(x.float().clamp(-1, 1)):
             vertices, faces = draw_surface(self.renderer, latent.to(self.device), self.grid)
-            meshes.append(b"")
-            if len(faces):
+            if not len(faces):
+                vertices, faces = NOTHING
+            else:
                 chance = _generator({name: values[row] for name, values in columns.items()})
                 soup = vertices[faces].astype(np.float64)
                 drawn, _ = sample_surface(soup, np.zeros(len(soup), np.int64), self.points, chance)
                 points[row], size, middle = frame_points(drawn)
-                meshes[-1] = mesh_bytes(((vertices - middle) / size).astype(np.float32), faces)
+                vertices = ((vertices - middle) / size).astype(np.float32)
+            meshes.append(mesh_bytes(vertices, faces))
         unknown = np.zeros(points.shape[:2], np.uint8)
         return {**asked, "points": points, "part": unknown, "piece": unknown.copy(), "mesh": as_objects(meshes)}
 

@@ -60,8 +60,8 @@ def _judged(report: Mapping[str, Any]) -> Found:
     if names:
         yield (
             "note",
-            f"The {' and '.join(names)} of rows are not right by construction: a judge trained on real rows saw them, so "
-            "they are as good as that judge, and gates that ask it know its own mistakes only in part.",
+            f"The {' and '.join(names)} of rows are not right by construction: a judge trained on real rows saw them. "
+            "They are as good as that judge, and gates that ask it know its mistakes only in part.",
         )
 
 

@@ -146,7 +146,7 @@ def _encode_meshes(columns: Columns) -> list[dict[str, Any] | None]:
     """The meshes that were drawn; None for rows of points."""
     drawn = columns.get("mesh", np.full(len(columns["size"]), None))
     triples = zip(drawn, columns["size"], columns["pose"], strict=True)
-    return [mesh and _place_mesh(*read_mesh_bytes(mesh), size, pose) for mesh, size, pose in triples]
+    return [None if mesh is None else _place_mesh(*read_mesh_bytes(mesh), size, pose) for mesh, size, pose in triples]
 
 
 def decode_rows(rows: dict[str, list[Any]], data: Data) -> Columns:

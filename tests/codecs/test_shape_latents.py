@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+import datasets
 import numpy as np
 import pytest
 import torch
@@ -12,6 +13,7 @@ from shape_bases import write_shap_e
 from solids import CLASSES, make_solids
 
 from synthgen.codecs.shape_latents import RENDERER, open_shape_latents
+from synthgen.export.parquet import rows_to_table, table_to_rows
 from synthgen.labels.inventories import build_inventories
 from synthgen.labels.judged_parts import find_surfaces
 from synthgen.labels.shape_options import ShapeConditionOptions
@@ -19,6 +21,7 @@ from synthgen.labels.surfaces import estimate_normals
 from synthgen.networks.implicit import draw_surface
 from synthgen.networks.pretrained_shapes import ShapeOptions, read_renderer
 from synthgen.soups import read_mesh_bytes
+from synthgen.tasks.shapes3d import TASK
 from synthgen.types import Keeping, take_rows
 
 DATA = make_solids(18, 256)
@@ -75,10 +78,15 @@ def test_a_latent_without_a_surface_is_told(codec, options):
     hollow = open_codec(options)
     hollow.renderer.mlp.mlp[-1].bias[0] = -1e4
     rows = hollow.decode(latents(2), take_rows(DRAWN, slice(0, 2)))
-    assert list(rows["mesh"]) == [b"", b""] and not rows["points"].any()
+    assert not rows["points"].any() and not any(read_mesh_bytes(mesh)[0].any() for mesh in rows["mesh"])
     scores, reasons = find_surfaces(rows)
     assert scores.tolist() == [0, 0] and reasons == ["the model drew no surface"] * 2
     assert np.isfinite(codec.describe(rows)).all()
+    rows = TASK.annotate(rows, DATA)
+    table = rows_to_table(TASK.encode(rows, DATA), datasets.Features(TASK.early(DATA)), {})
+    late = TASK.complete(table_to_rows(table), DATA)
+    shown = {**table_to_rows(table), "mesh": late["mesh"]}
+    assert len(TASK.draw(rows, DATA)) == len(TASK.draw_late(shown, DATA)["synthetic: meshes"]) == 2
 
 
 def test_the_model_brings_its_renderer(codec, options, tmp_path):

@@ -63,10 +63,9 @@ def test_latents_are_fitted_to_points(renderer):
 
     def miss(latent):
         (weights,) = project_weights(renderer, latent)
-        surface = torch.from_numpy(points[0] * np.float32(0.9))
-        around = [measure_depth(renderer, weights, surface + away * torch.from_numpy(normals[0])) for away in (-0.1, 0.1)]
-        depth = measure_depth(renderer, weights, surface)
-        return float(depth.abs().mean()), float((around[0] > 0).float().mean()), float((around[1] < 0).float().mean())
+        surface, outward = torch.from_numpy(points[0] * np.float32(0.9)), torch.from_numpy(normals[0])
+        below, on, above = (measure_depth(renderer, weights, surface + away * outward) for away in (-0.1, 0, 0.1))
+        return float(on.abs().mean()), float((below > 0).float().mean()), float((above < 0).float().mean())
 
     found = fit_latents(renderer, starts, points, normals, steps=100, generator=torch.Generator().manual_seed(0))
     before, after = miss(starts), miss(found)

@@ -144,7 +144,10 @@ def lose_weights(folder):
     [
         (shutil.rmtree, "there is no folder "),
         (lambda folder: (folder / "model_index.json").unlink(), " has no model_index.json; name a folder"),
-        (lambda folder: break_index(folder, "StableDiffusionPipeline"), " is a StableDiffusionPipeline, which draws no"),
+        (
+            lambda folder: break_index(folder, "StableDiffusionPipeline"),
+            " is a StableDiffusionPipeline, which draws",
+        ),
         (lambda folder: break_index(folder, "ShapEImg2ImgPipeline"), " is a ShapEImg2ImgPipeline, which draws no"),
         (lambda folder: break_index(folder, ["mine", "Pipeline"]), " needs code of its own; choose one such as"),
         (make_pickle, "whose weights are safetensors: load another with diffusers and save it"),

@@ -99,7 +99,9 @@ def test_a_base_draws_as_it_is(base, tmp_path):
     assert code == 0 and "training ended early" not in err, err
     report = report_of(tmp_path / "run")
     training = report["training"]
-    assert training["steps"] == 0 and training["history"] == [] and training["stopped"].startswith("nothing of the base")
+    assert (
+        training["steps"] == 0 and training["history"] == [] and training["stopped"].startswith("nothing of the base")
+    )
     assert report["privacy"].get("membership_auc") is None, "there are no members"
     assert not (tmp_path / "run" / "state" / "encoded").exists(), "latents were fitted that nobody needs"
     assert "taken as it is and asked for rows" in (tmp_path / "run" / "dataset" / "README.md").read_text()
