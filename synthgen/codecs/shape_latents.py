@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from ..diffusion.process import FLOW
@@ -74,16 +75,20 @@ class ShapeLatentCodec(WholeRows):
         if starts is None:
             starts = self.start()
             self._keep("starts", starts)
-        generator = torch.Generator().manual_seed(int(keys[0][:15], 16))
+        generators = [torch.Generator().manual_seed(int(key[:15], 16)) for key in keys]
         normals = self.find_normals(points, part)
         chosen = starts[torch.from_numpy(label)].to(self.device)
         with torch.inference_mode(False), torch.enable_grad():
-            found = fit_latents(self.renderer, chosen, points, normals, steps=self.steps, generator=generator)
+            found = fit_latents(self.renderer, chosen, points, normals, steps=self.steps, generators=generators)
         return found.cpu()
 
     def _recall(self, key: str) -> torch.Tensor | None:
-        path = None if self.folder is None else self.folder / f"{key}.safetensors"
-        return load(path.read_bytes())["latent"] if path is not None and path.is_file() else None
+        if self.folder is None:
+            return None
+        try:
+            return load((self.folder / f"{key}.safetensors").read_bytes())["latent"]
+        except (FileNotFoundError, SafetensorError):  # what is damaged is fitted anew
+            return None
 
     def _keep(self, key: str, latent: torch.Tensor) -> None:
         if self.folder is not None:

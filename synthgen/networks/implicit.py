@@ -5,11 +5,12 @@ The numbers are those of diffusers' ShapERenderer, which writes the weights into
 that threads may share a renderer and gradients reach the latent. Knows no classes and no rows.
 
     vertices, faces = draw_surface(renderer, latent, grid=128)       # what `renderer.decode_to_mesh` draws
-    latents = fit_latents(renderer, starts, points, normals, steps=400, generator=generator)
+    latents = fit_latents(renderer, starts, points, normals, steps=400, generators=generators)
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -78,14 +79,14 @@ def _looks_outwards(vertices: np.ndarray, faces: np.ndarray) -> bool:
 
 def fit_latents(
     renderer: Any, starts: torch.Tensor, points: np.ndarray, normals: np.ndarray, *, steps: int,
-    generator: torch.Generator,
+    generators: Sequence[torch.Generator],
 ) -> torch.Tensor:  # fmt: skip
     """Latents (B, n, d) in [-1, 1] whose solids have surfaces through points (B, P, 3), which are in objects' own
     frames and have outward normals (B, P, 3).
 
     There is no encoder, so each latent is found by descent on what its solid says of places whose depth is known
     ("auto-decoding", Park et al. 2019, arXiv:1901.05103, section 4.2), from `starts` (B, n, d) on and never far from
-    there: what the surface does not tell, such as colours, stays as it was.
+    there: what the surface does not tell, such as colours, stays as it was. Each row has a generator of its own.
     """
     device = starts.device
     x, n = (torch.from_numpy(values).to(device, torch.float32) for values in (points * np.float32(FILLS), normals))
@@ -96,7 +97,7 @@ def fit_latents(
             group["lr"] = RATE * min(1.0, 2 * (1 - step / steps))
         loss = PULL * (latents - starts).square().mean((1, 2)).sum()
         for row, weights in enumerate(project_weights(renderer, latents)):
-            places, depth = _ask_places(x[row], n[row], generator)
+            places, depth = _ask_places(x[row], n[row], generators[row])
             loss = loss + (measure_depth(renderer, weights, places) - torch.tanh(depth / DEPTH)).abs().mean()
         (latents.grad,) = torch.autograd.grad(loss, [latents])
         optimizer.step()

@@ -119,6 +119,20 @@ def test_real_rows_are_fitted_once(codec, options, tmp_path):
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
 
 
+def test_a_row_is_fitted_alike_in_any_company(codec):
+    rows = take_rows(DATA.train, slice(0, 3))
+    torch.testing.assert_close(codec.encode(take_rows(rows, slice(1, 2))), codec.encode(rows)[1:2], atol=1e-3, rtol=0)
+
+
+def test_a_damaged_latent_is_fitted_anew(options, tmp_path):
+    mine, rows = open_codec(options), take_rows(DATA.train, slice(0, 1))
+    mine.keep_in(tmp_path)
+    x = mine.encode(rows)
+    (file,) = (path for path in tmp_path.iterdir() if path.stem != "starts")
+    file.write_bytes(file.read_bytes()[:100])
+    assert torch.equal(mine.encode(rows), x) and file.stat().st_size > 100
+
+
 def test_fitted_latents_are_nearer_to_the_points_than_what_they_start_from(options):
     longer = open_codec(options.model_copy(update={"fit_steps": 120}))
     rows = take_rows(DATA.train, slice(0, 3))
