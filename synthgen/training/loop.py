@@ -91,7 +91,7 @@ class Training:
     ) -> None:  # fmt: skip
         self.codec, self.data, self.options, self.seed = codec, data, options, seed
         self.augment, self.look, self.report, self.processes = augment, look, report, processes
-        self.rows = EncodedRows(codec, data.train)
+        self.rows = EncodedRows(codec, data.train, lambda text: report(0.0, text))
         self.batch_size = options.batch_size * processes.count  # rows of all processes
         precision = options.precision if options.precision != "auto" else "bf16" if bf16_is_fast() else "fp32"
         # accelerate keeps the first precision of a process for good; a second training may want another
@@ -257,17 +257,18 @@ class Training:
 class EncodedRows:
     """What the net learns from: the rows as tensors, encoded once where all of them fit into half a gigabyte."""
 
-    def __init__(self, codec: Codec, columns: Columns) -> None:
+    def __init__(self, codec: Codec, columns: Columns, tell: Callable[[str], None] = lambda text: None) -> None:
         self.codec, self.columns = codec, codec.views(columns)
         self.widths = codec.widths(self.columns)
         self.groups = group_by_width(self.widths, len(self))
         widest = self.groups[-1][:1]
         x, condition = self._encode(widest)
         size = sum(tensor.nbytes for tensor in (x, *condition.values())) * len(self)
-        self.held = self._encode(slice(None)) if size <= HELD_BYTES else None
-        if self.held is None and isinstance(codec, Keeping):  # before the clock of the training runs
+        if isinstance(codec, Keeping):  # before the clock of the training runs
             for start in range(0, len(self), CHUNK):
                 self._encode(slice(start, start + CHUNK))
+                tell(f"{min(start + CHUNK, len(self)):,} of {len(self):,} rows encoded")
+        self.held = self._encode(slice(None)) if size <= HELD_BYTES else None
 
     def __len__(self) -> int:
         return count_rows(self.columns)

@@ -124,3 +124,9 @@ def test_what_a_base_cannot_do_is_refused_before_anything_is_made(base, command,
     last = outcome.err.splitlines()[-1]
     assert outcome.code == 2 and told in last and "Traceback" not in outcome.err, outcome.err
     assert not (tmp_path / "run").exists()
+
+
+def test_validate_refuses_it_too(base, command):
+    settings = {**TINY, "model.base": base, "conditions.required": "{chair: [leg]}"}
+    outcome = command("validate", "3d", *(word for n, v in settings.items() for word in ("--set", f"{n}={v}")))
+    assert outcome.code == 2 and f"conditions.required: {base} draws whole objects" in outcome.err
