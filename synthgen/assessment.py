@@ -130,7 +130,7 @@ def _privacy(maker: Maker, synthetic: Columns, membership: bool, seed: int) -> d
     found: dict[str, Any] = dict(
         measure_privacy(train, heldout, made, seed=seed, labels=labels, note=data.origin.splits)
     )
-    if membership:
+    if membership and any(p.requires_grad for p in sampler.net.parameters()):  # else nothing was learnt of any row
         losses = [
             denoising_losses(sampler.net, codec, _thin(rows, MEMBERS, seed), seed, sampler.device).numpy()
             for rows in (data.train, data.heldout)

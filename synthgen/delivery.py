@@ -87,6 +87,7 @@ def deliver(
             on_card[name.capitalize()] = f"assets/{name}.png"
     (folder / "recipe.yaml").write_text(recipe.yaml())
     report = _report(recipe, place, data, history, harvest, findings, time.perf_counter() - began)
+    report["judged"] = list(task.judged(recipe.model, data))
     report["findings"] = state_findings(report)
     (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n")
     write_card(

@@ -97,6 +97,7 @@ def _read(recipe: Recipe) -> str:
     import numpy as np
 
     found = task.find(recipe.task)
+    found.refuse(recipe.model, recipe.conditions)
     data = found.load(recipe.source, recipe.seed)
     if not recipe.conditions.trains:
         found.labels(data, recipe.conditions, recipe.seed, None).draw(np.arange(8))

@@ -33,7 +33,7 @@ from .sampling.pretrained import load_denoiser, save_pipeline
 from .sampling.sampler import Sampler
 from .storage import digest, is_sound, sealed_folder, write_whole
 from .task import Task
-from .training.loop import train
+from .training.loop import AS_IT_IS, train
 from .training.processes import ALONE, Processes
 from .types import Codec, Columns, Data, LabelGenerator
 
@@ -88,7 +88,7 @@ def echo_training(place: RunFolder, progress: Progress) -> Callable[[], None]:
                 progress.advance(100 * (entry["share"] - told))
                 progress.note(entry["text"])
                 told = entry["share"]
-            elif entry["event"] == "model" and entry["stopped"] != "finished":
+            elif entry["event"] == "model" and entry["stopped"] not in ("finished", AS_IT_IS):
                 progress.note(f"training ended early: {entry['stopped']}")
 
     return echo
@@ -150,12 +150,13 @@ def _train(
         net, codec, data, recipe.train, seed=recipe.seed, folder=place.state / "training", augment=lesson.task.augment,
         look=look, report=tell, processes=processes,
     )  # fmt: skip
-    if not all(bool(torch.isfinite(p).all()) for p in net.parameters()) or not result.step:
+    untrained = result.stopped == AS_IT_IS
+    if not untrained and not (result.step and all(bool(torch.isfinite(p).all()) for p in net.parameters())):
         raise UserError(
             f"train.learning_rate: {recipe.train.learning_rate:g} made the loss overflow before the first good "
             "checkpoint; use a lower one, such as a tenth, and --fresh"
         )
-    if result.stopped != "finished":
+    if result.stopped != "finished" and not untrained:
         progress.note(f"training ended early: {result.stopped}")
     facts = {
         "steps": result.step, "rows_seen": result.rows, "seconds": result.seconds, "stopped": result.stopped,
@@ -164,8 +165,9 @@ def _train(
     }  # fmt: skip
     with sealed_folder(place.model) as folder:
         save_pipeline(_copy(net, torch.device("cpu")), codec.process, folder, **codec.components())
-        for name, text in codec.files().items():
-            (folder / name).write_text(text, encoding="utf-8")
+        for name, content in codec.files().items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
         (folder / HISTORY).write_text(json.dumps(facts, indent=1))
     place.log("model", steps=result.step, stopped=result.stopped)
 
@@ -179,10 +181,12 @@ def _copy(net: nn.Module, device: torch.device) -> Any:
 
 
 def _keep_look(place: RunFolder, step: int, rows: Columns) -> None:
-    """Columns of texts, tuples of texts and the like as JSON, since pickles may run code."""
+    """Columns of texts, tuples of texts and the like as JSON, since pickles may run code; no files, such as meshes."""
     buffer = io.BytesIO()
     plain: dict[str, Any] = {}
     for name, values in rows.items():
+        if any(isinstance(value, bytes) for value in values[:1]):
+            continue
         if values.dtype == object:
             told = json.dumps([_to_json(value) for value in values]).encode()
             plain[name + AS_JSON] = np.frombuffer(told, np.uint8)

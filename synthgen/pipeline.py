@@ -47,7 +47,7 @@ from .storage import is_sound
 from .task import Task
 from .training.processes import ALONE, Processes, join
 from .training.ray import run_workers
-from .types import Check, Codec, Columns, Data, Judge
+from .types import Check, Codec, Columns, Data, Judge, Keeping
 
 PATIENCE = 86_400.0  # seconds that a run waits for another one that trains its model
 MIX_ROWS = 2000  # drawn conditions that tell the share of each class that is asked for
@@ -222,7 +222,14 @@ def follow(recipe: Recipe, folder: Place, processes: Processes) -> None:
     data = task.load(recipe.source, recipe.seed)
     _compare_source(digest_columns(data.train, data.validation, data.heldout), processes)
     place = RunFolder(on_this_machine(folder), recipe, fresh=False)
-    follow_training(recipe, place, task, data, task.codec(data, recipe.model, None), processes)
+    follow_training(recipe, place, task, data, _build_codec(recipe, place, task, data), processes)
+
+
+def _build_codec(recipe: Recipe, place: RunFolder, task: Task, data: Data) -> Codec:
+    codec: Codec = task.codec(data, recipe.model, place.model if is_sound(place.model) else None)
+    if isinstance(codec, Keeping):
+        codec.keep_in(place.state / "encoded")
+    return codec
 
 
 def _compare_source(digest: str, processes: Processes) -> None:
@@ -293,8 +300,9 @@ def open_source(
     if together:
         _compare_source(source, processes)
     # before the training: a wrong name shall not cost a model
+    task.refuse(recipe.model, recipe.conditions)
     checks = list_checks(task, data, recipe.gates)
-    codec: Codec = task.codec(data, recipe.model, place.model if is_sound(place.model) else None)
+    codec = _build_codec(recipe, place, task, data)
     progress.stage("labels")
     labels = task.labels(data, recipe.conditions, recipe.seed, place.labels)
     return Lesson(task, data, codec, labels, codec.describe(data.train)), checks

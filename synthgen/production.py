@@ -99,7 +99,7 @@ class Maker:
         with clock.stage("sample"):
             rows = self.sampler.sample(conditions, numbers, seeds=seeds, lanes=lanes)
         with clock.stage("label"):
-            rows = self.task.annotate(rows, self.data)
+            rows = self.task.annotate(self.task.mark(rows, self.judge, self.data), self.data)
         with clock.stage("gate"):
             descriptors = self.sampler.codec.describe(rows)
             checked = self.gates.check_rows(rows)

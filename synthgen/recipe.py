@@ -71,7 +71,8 @@ class Recipe(Options):
 
     @model_validator(mode="after")
     def _can_be_guided(self) -> Self:
-        if self.sample.guidance != 1 and self.train.drop == 0:
+        untrained = getattr(self.model, "adapt", None) == "none"
+        if self.sample.guidance != 1 and self.train.drop == 0 and not untrained:
             raise ValueError(
                 f"sample.guidance: {self.sample.guidance:g} needs a net that also learned without its condition; "
                 "set train.drop to 0.1, or sample.guidance to 1"

@@ -151,7 +151,7 @@ class RunFolder:
     def _tidy(self) -> None:
         """Delete what interrupted writes left behind."""
         self.shards.mkdir(exist_ok=True)
-        for name in (".", "state", "state/shards", "state/memory", "state/looks", "judges", "labels"):
+        for name in (".", "state", "state/shards", "state/memory", "state/looks", "state/encoded", "judges", "labels"):
             if (self.path / name).is_dir():
                 remove_leftovers(self.path / name)
         for name, files in self._known_makers().items():

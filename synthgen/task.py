@@ -77,7 +77,13 @@ class Task:
     """Of each number that `compare` and `probe` give: what it is, and what is good, in a few words for the report."""
     late: tuple[str, ...] = ()  # features that are too dear for candidates, and that only accepted rows get
     complete: Callable[[dict[str, list[Any]], Data], dict[str, Any]] | None = None
-    """(exported rows without `late`, data): the late features, encoded."""
+    """(exported rows without `late`, data): the late features, encoded, and what else candidates may lack."""
+    refuse: Callable[[Any, Any], None] = lambda model, conditions: None
+    """(model options, condition options): a UserError where such a model cannot be asked for that."""
+    mark: Callable[[Columns, Any, Data], Columns] = lambda columns, judge, data: columns
+    """(drawn rows, judge, data): with what only a judge can say of rows, where the model was not told it."""
+    judged: Callable[[Any, Data], tuple[str, ...]] = lambda model, data: ()
+    """(model options, data): the features that `mark` gives rows of such a model; others are right by construction."""
     draw_late: Callable[[dict[str, list[Any]], Data], dict[str, list[Any]]] | None = None
     """(exported rows, data): what else is to be seen of them, such as {"meshes": [one PIL picture a row]}."""
 

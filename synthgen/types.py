@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -160,7 +161,7 @@ class Codec(Protocol):
     def decode(self, x: torch.Tensor, columns: Columns) -> Columns:
         """`columns` (the conditions) together with the generated column."""
 
-    def files(self) -> Mapping[str, str]:
+    def files(self) -> Mapping[str, str | bytes]:
         """Names and contents of the files without which the net's tensors cannot be read."""
 
     def components(self) -> Mapping[str, Any]:
@@ -168,6 +169,14 @@ class Codec(Protocol):
 
     def describe(self, columns: Columns) -> np.ndarray:
         """float32 (N, D): the generated column, reduced so that Euclidean distance tells copies from new rows."""
+
+
+@runtime_checkable
+class Keeping(Protocol):
+    """Of codecs whose tensors are dear to find, so that they are found once."""
+
+    def keep_in(self, folder: Path) -> None:
+        """What is found is kept there, and read from there."""
 
 
 class WholeRows:
@@ -182,7 +191,7 @@ class WholeRows:
     def lay_out(self, columns: Columns) -> Columns:
         return columns
 
-    def files(self) -> Mapping[str, str]:
+    def files(self) -> Mapping[str, str | bytes]:
         return {}
 
     def components(self) -> Mapping[str, Any]:

@@ -40,6 +40,12 @@ def test_columns_of_texts_and_of_what_texts_are_made_of_come_back_as_they_were(p
     assert isinstance(found["messages"][0], list)
 
 
+def test_files_in_cells_are_not_kept(place):
+    _keep_look(place, 1, {"label": np.arange(2), "mesh": objects(b"ply", b"ply")})
+    ((_, found),) = read_looks(place)
+    assert list(found) == ["label"]
+
+
 def test_arrays_in_cells_keep_their_type(place):
     _keep_look(place, 1, {"points": objects(np.eye(2, dtype=np.float32), np.zeros((0, 3), np.int16))})
     ((_, found),) = read_looks(place)

@@ -24,7 +24,7 @@ import torch
 
 from ..boxes import bound_parts, count_parts, split_boxes
 from ..diffusion.process import FLOW
-from ..types import Columns, Condition, Process, WholeRows, count_rows, thin_rows
+from ..types import Columns, Condition, Process, WholeRows, thin_rows
 
 BOX, PLACE = 6, 10  # channels that tell of a point's box, and of its place in the piece
 FLAT = 0.004  # half a side of the thinnest box, in units of the object's size
@@ -98,21 +98,25 @@ class PointsCodec(WholeRows):
         return bound_parts(columns["points"], columns["piece"], len(self.pieces)) if boxes is None else boxes
 
     def describe(self, columns: Columns) -> np.ndarray:
-        """float32 (N, 125 + 6 x parts, at most 251), whatever the order of the points.
-
-        The roots of the share of points near each node of a 5x5x5 grid (roots have the same sampling noise everywhere:
-        Euclidean distance is Hellinger's), and the box of each part. Another sampling of an object was nearer than the
-        nearest other object with probability 0.92 for made-up tables, chairs and lamps; with the grid alone, 0.82.
-        """
-        found = []
-        for start in range(0, count_rows(columns), 256):
-            points, part = (columns[name][start : start + 256] for name in ("points", "part"))
-            boxes = _bound_parts(points, part, min(self.parts, BOXES))
-            found.append(np.concatenate([np.sqrt(_share_out(points)), boxes], 1))
-        return np.concatenate(found)
+        """float32 (N, 125 + 6 x parts, at most 251), whatever the order of the points: see `describe_clouds`."""
+        return describe_clouds(columns["points"], columns["part"], self.parts)
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self), indent=1))
+
+
+def describe_clouds(points: np.ndarray, part: np.ndarray, parts: int) -> np.ndarray:
+    """float32 (N, 125 + 6 x parts, at most 251) of points (N, P, 3) with parts (N, P), whatever their order.
+
+    The roots of the share of points near each node of a 5x5x5 grid (roots have the same sampling noise everywhere:
+    Euclidean distance is Hellinger's), and the box of each part. Another sampling of an object was nearer than the
+    nearest other object with probability 0.92 for made-up tables, chairs and lamps; with the grid alone, 0.82.
+    """
+    found = []
+    for start in range(0, len(points), 256):
+        some, of = points[start : start + 256], part[start : start + 256]
+        found.append(np.concatenate([np.sqrt(_share_out(some)), _bound_parts(some, of, min(parts, BOXES))], 1))
+    return np.concatenate(found)
 
 
 def load_points_codec(path: Path) -> PointsCodec:

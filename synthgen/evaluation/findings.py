@@ -24,7 +24,7 @@ EFFICIENCY = 0.85
 def state_findings(report: Mapping[str, Any]) -> list[Finding]:
     """Sentences about rows, worth, classes, fidelity, privacy, gates and speed, in that order."""
     parts: tuple[Callable[[Mapping[str, Any]], Found], ...] = (_rows, _worth, _gain, _baseline, _classes)
-    parts += (_fidelity, _copies, _nearness, _membership, _gates, _speed)
+    parts += (_judged, _fidelity, _copies, _nearness, _membership, _gates, _speed)
     return [{"kind": kind, "text": text} for part in parts for kind, text in part(report)]
 
 
@@ -53,6 +53,16 @@ def _rows(report: Mapping[str, Any]) -> Found:
     candidates = rows.get("candidates")
     if candidates and accepted / candidates < 0.5:
         yield "note", f"The gates kept only {accepted / candidates:.0%} of the {candidates:,} candidates."
+
+
+def _judged(report: Mapping[str, Any]) -> Found:
+    names = report.get("judged") or ()
+    if names:
+        yield (
+            "note",
+            f"The {' and '.join(names)} of rows are not right by construction: a judge trained on real rows saw them. "
+            "They are as good as that judge, and gates that ask it know its mistakes only in part.",
+        )
 
 
 def _worth(report: Mapping[str, Any]) -> Found:

@@ -82,7 +82,9 @@ def _opening(
     utility = _part(report, "utility")
     rows = ", ".join(f"{size['num_examples']:,} rows ({split})" for split, size in sizes.items())
     text = f"# {_line(name)}\n\n" + (f"{_line(description)}\n\n" if description else "")
-    text += f"{rows}, made by a conditional diffusion model and annotated by construction. Every row is synthetic."
+    judged = _judged(report)
+    but = f", but for {judged}, which a judge saw in the finished rows" if judged else ""
+    text += f"{rows}, made by a conditional diffusion model and annotated by construction{but}. Every row is synthetic."
     worth = utility.get("worth")
     if worth is not None:
         real, synthetic = _part(utility, "train_real_test_real"), _part(utility, "train_synthetic_test_real")
@@ -129,11 +131,20 @@ def _making(report: Mapping[str, Any], origin: Origin) -> str:
         ("hardware", "; ".join(f"{key} {value}" for key, value in _part(report, "hardware").items()) or "–"),
         ("versions", ", ".join(f"{key} {value}" for key, value in _part(report, "versions").items()) or "–"),
     ]
+    trained = "a diffusion model was trained on the training part"
+    if training.get("steps") == 0:
+        trained = "a pretrained diffusion model, which has seen none of them here, was taken as it is"
     how = (
-        "The real rows were split; a diffusion model was trained on the training part and asked for rows by their "
+        f"The real rows were split; {trained} and asked for rows by their "
         "labels, so that each row has its label by construction. Judges independent of the generator then refused rows."
     )
+    if judged := _judged(report):
+        how += f" One of them, trained on real rows, also said the {judged} of each row."
     return f"## How it was made\n\n{how}\n\n{_table(('', ''), [(a, _line(b)) for a, b in lines])}"
+
+
+def _judged(report: Mapping[str, Any]) -> str:
+    return " and ".join(map(_line, report.get("judged") or ()))
 
 
 def _utility(report: Mapping[str, Any]) -> str:

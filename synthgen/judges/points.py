@@ -73,6 +73,18 @@ class PointsJudge:
         shares = measure_stray(columns["points"]), measure_overlap(columns["points"], columns["part"])
         return Opinion(features, agreement * measure_solidity(shares, columns["label"], self.record))
 
+    def find_parts(self, points: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+        """uint8 (N, P): the likeliest part of each of points (N, P, 3) among those `allowed`, bool (N, parts).
+
+        One of the nets says so; the other, which was fitted on other rows, has its say in the agreement.
+        """
+        found = np.empty(points.shape[:2], np.uint8)
+        hidden = torch.from_numpy(~allowed)[..., None]
+        net: Any = self.ensemble.nets[0]
+        for rows, _, part_logits, _ in infer_points(net, points):
+            found[rows] = part_logits.masked_fill(hidden[rows], -torch.inf).argmax(1).numpy()
+        return found
+
     def save(self, folder: Any) -> None:
         write(Path(folder), self.record, self.ensemble, self.reference)
 

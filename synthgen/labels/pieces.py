@@ -29,18 +29,25 @@ def add_pieces(data: Data) -> Data:
     within = find_pieces(train["points"], train["part"])
     limits = choose_limits(count_pieces(train["part"], within, parts), ROOM)
     owners = tuple(np.repeat(np.arange(parts), limits).tolist())
-    firsts, most = first_pieces(owners), np.array(limits)
 
     def number(rows: Columns, own: np.ndarray) -> Columns:
-        whole = count_pieces(rows["part"], own, parts) > most
-        own = np.where(np.take_along_axis(whole, rows["part"].astype(np.int64), 1), np.uint8(0), own)
-        piece = firsts[rows["part"]] + own
+        piece = number_pieces(rows["part"], own, owners)
         return {**rows, "piece": piece, "boxes": bound_parts(rows["points"], piece, len(owners))}
 
     others = (number(rows, find_pieces(rows["points"], rows["part"])) for rows in (data.validation, data.heldout))
     validation, heldout = others
     details = {**data.details, "pieces": owners}
     return replace(data, train=number(train, within), validation=validation, heldout=heldout, details=details)
+
+
+def number_pieces(part: np.ndarray, own: np.ndarray, owners: tuple[int, ...]) -> np.ndarray:
+    """uint8 (N, P): the pieces of parts (N, P) among all pieces, from those counted within each part, `own` (N, P); a
+    part in more pieces than `owners`, the part of each piece, has is one piece."""
+    most = np.bincount(owners)
+    whole = count_pieces(part, own, len(most)) > most
+    within = np.where(np.take_along_axis(whole, part.astype(np.int64), 1), np.uint8(0), own)
+    numbers: np.ndarray = first_pieces(owners)[part] + within
+    return numbers
 
 
 def first_pieces(owners: tuple[int, ...]) -> np.ndarray:

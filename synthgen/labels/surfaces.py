@@ -8,18 +8,14 @@ back onto the tangent planes of the points (Hoppe et al. 1992, §3.2): closed, a
 
     normals = estimate_normals(columns["points"], columns["part"])                       # float32 (N, P, 3)
     vertices, faces = reconstruct_mesh(columns["points"][0], normals[0], columns["part"][0])
-    blob = mesh_bytes(vertices, faces, "ply")
 """
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
 
 import numpy as np
-import trimesh
 from scipy import ndimage, sparse
 from scipy.spatial import cKDTree
 from skimage.measure import marching_cubes
@@ -82,16 +78,12 @@ def part_of_faces(vertices: np.ndarray, faces: np.ndarray, points: np.ndarray, p
     return nearest
 
 
-def mesh_bytes(vertices: np.ndarray, faces: np.ndarray, kind: Literal["ply", "glb"] = "ply") -> bytes:
-    """The mesh as a file's content: binary PLY or GLB, which `trimesh.load` reads back."""
-    exported: bytes = trimesh.Trimesh(vertices, faces, process=False).export(file_type=kind)
-    return exported
-
-
-def read_mesh_bytes(data: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """(vertices float32 (V, 3), faces int32 (F, 3)) of what `mesh_bytes` made as PLY."""
-    mesh = trimesh.load(io.BytesIO(data), file_type="ply", process=False)
-    return np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.int32)
+def normals_of_faces(vertices: np.ndarray, faces: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Unit normals float32 (P, 3) of points (P, 3) on a fine mesh: those of the faces whose middles are nearest."""
+    a, b, c = vertices[faces].astype(np.float64).transpose(1, 0, 2)
+    nearest = cKDTree((a + b + c) / 3).query(points)[1]
+    across = np.cross(b - a, c - a)[nearest]
+    return (across / np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-30)).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import UserError
+from ..soups import frame_points
 from .rows import BadRow
-from .surfaces import frame_points
 from .tables import Names, check_columns, class_names
 
 FEWEST_POINTS = 32

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..diffusion.noise import row_generator
+from ..soups import frame_points, measure_areas, sample_surface
 from ..types import Columns, Data, Origin
 from .carpentry import BUILDERS
 from .splits import HELDOUT_SEED, VALIDATION_SEED
-from .surfaces import frame_points, measure_areas, sample_surface
 
 if TYPE_CHECKING:
     import trimesh

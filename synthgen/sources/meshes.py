@@ -16,10 +16,10 @@ from urllib.parse import unquote
 import numpy as np
 
 from ..errors import UserError
+from ..soups import Soup, measure_areas, sample_surface
 from .clouds import Shape, check_places, digest_of, frame_shape, generator_of, make_cloud, turn_upright
 from .rows import BadRow
 from .shape_options import ShapeSourceOptions
-from .surfaces import Soup, measure_areas, sample_surface
 
 SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".off", ".stl")
 Y_UP = (".glb", ".gltf")

@@ -1,10 +1,9 @@
-"""Triangle soups: solids made of rings, and points drawn evenly on a surface. Knows no furniture and no files.
+"""Solids made of rings, as triangle soups. Knows no furniture and no files.
 
 A soup is float64 (F, 3, 3): F triangles, 3 corners, xyz in metres with z up; triangles turn counter-clockwise seen from
 outside. Every solid here is a loft (a skin over a stack of rings), so that one function makes all triangles.
 
     cup = lathe([(0.03, 0.0), (0.04, 0.09)])                  # a frustum on the ground
-    points, owner = sample_surface(cup, np.zeros(len(cup), int), 1024, generator)
 """
 
 from __future__ import annotations
@@ -13,7 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-Soup = np.ndarray  # float64 (F, 3, 3)
+from ..soups import Soup
+
 SIDES = 20  # of a round thing: its surface is then within 1.3 % of the radius
 
 
@@ -123,52 +123,3 @@ def spin(soup: Soup, angle: float) -> Soup:
     """Turned about the z axis by an angle in radians, counter-clockwise seen from above."""
     cosine, sine = np.cos(angle), np.sin(angle)
     return np.asarray(soup @ np.array([[cosine, sine, 0], [-sine, cosine, 0], [0, 0, 1]]))
-
-
-def measure_areas(soup: Soup) -> np.ndarray:
-    """float64 (F,), square metres."""
-    return np.asarray(np.linalg.norm(np.cross(soup[:, 1] - soup[:, 0], soup[:, 2] - soup[:, 0]), axis=1) / 2)
-
-
-def sample_surface(
-    soup: Soup, owner: np.ndarray, count: int, generator: np.random.Generator, least: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    """`count` points spread by area, in random order: float64 (count, 3) and the owner of each, int64 (count,).
-
-    owner: int (F,), the part that each triangle belongs to. Every owner with a surface gets at least `least` points,
-    taken from the largest. Triangles are drawn systematically (one random shift, equal steps along the summed area),
-    so that equal areas get equal numbers of points, give or take one.
-    """
-    areas = measure_areas(soup)
-    totals = np.bincount(owner, areas)
-    drawn = np.bincount(_step(totals, count, generator), minlength=len(totals))
-    quotas = np.where(totals > 0, np.maximum(drawn, least), 0)
-    quotas[np.argmax(quotas)] -= quotas.sum() - count
-    assert quotas.min() >= 0, "more parts than points"
-    chosen = []
-    for number in np.flatnonzero(quotas):
-        triangles = np.flatnonzero(owner == number)
-        chosen.append(triangles[_step(areas[triangles], int(quotas[number]), generator)])
-    index = generator.permutation(np.concatenate(chosen))
-    # Uniform in a triangle: Osada et al. 2002, "Shape distributions", equation 1.
-    root, second = np.sqrt(generator.random(count)), generator.random(count)
-    weights = np.stack([1 - root, root * (1 - second), root * second], 1)
-    return np.einsum("pc,pcx->px", weights, soup[index]), owner[index]
-
-
-def _step(weights: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
-    """`count` indices in proportion to the weights, by equal steps from a random start."""
-    reached = np.cumsum(weights)
-    places = (np.arange(count) + generator.random()) * (reached[-1] / count)
-    # A place may be rounded up to the very end, which belongs to no one.
-    return np.minimum(np.searchsorted(reached, places, "right"), np.flatnonzero(weights)[-1])
-
-
-def frame_points(points: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:
-    """Points in their own frame: bounding box about the origin, half of its diagonal 1; its half diagonal and centre.
-
-    float (P, 3) in any unit -> float32 (P, 3), float, float64 (3,) in that unit; source = points * size + centre.
-    """
-    low, high = points.min(0), points.max(0)
-    centre, size = (low + high) / 2, float(np.linalg.norm(high - low) / 2)
-    return ((points - centre) / size).astype(np.float32), size, centre

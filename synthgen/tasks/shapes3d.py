@@ -1,7 +1,7 @@
 """3D shapes: points with their parts, a class, a pose, a box and a mesh.
 
 Class, inventory of parts and pose come first and the points are drawn to them, so the annotation is right by
-construction.
+construction. A pretrained base draws whole objects instead, as meshes: a judge then says the parts.
 """
 
 from collections.abc import Iterator
@@ -13,6 +13,8 @@ import numpy as np
 import torch
 
 from ..codecs.points import PointsCodec, fit_points_codec
+from ..codecs.shape_latents import ShapeLatentCodec, open_shape_latents
+from ..errors import UserError
 from ..evaluation.shape_learners import ShapeLearner
 from ..evaluation.shape_measures import MEANINGS, compare_shapes
 from ..evaluation.shape_pictures import draw_mesh, draw_scene, draw_shapes, part_colours, shape_legend
@@ -22,15 +24,18 @@ from ..export.scenes import write_scenes
 from ..judges.points import fit_points_judge
 from ..labels.class_mix import label_classes
 from ..labels.inventories import build_inventories
+from ..labels.judged_parts import find_surfaces, mark_parts
 from ..labels.pieces import add_pieces, first_pieces
 from ..labels.poses import oriented_boxes, standing_poses, to_canonical, to_world
 from ..labels.scenes import Shape, build_scene
 from ..labels.shape_options import ShapeConditionOptions
-from ..labels.surfaces import estimate_normals, mesh_bytes, part_of_faces, read_mesh_bytes, reconstruct_mesh
-from ..networks.tokens import PointTokenOptions, TokenDenoiser, build_tokens
+from ..labels.surfaces import estimate_normals, normals_of_faces, part_of_faces, reconstruct_mesh
+from ..networks.pretrained_shapes import ShapeLatentDenoiser, ShapeOptions, load_shape_denoiser
+from ..networks.tokens import TokenDenoiser, build_tokens
+from ..soups import mesh_bytes, read_mesh_bytes
 from ..sources import ShapeSourceOptions, describe_shapes, load_shapes
 from ..task import Task
-from ..types import Columns, Condition, Data
+from ..types import Check, Columns, Condition, Data
 
 SCENES_SHOWN = 4  # pictures of scenes, for card and report
 
@@ -39,11 +44,18 @@ def load_with_pieces(options: ShapeSourceOptions, seed: int) -> Data:
     return add_pieces(load_shapes(options, seed))
 
 
-def build_codec(data: Data, options: PointTokenOptions, folder: Path | None) -> PointsCodec:
+def build_codec(data: Data, options: ShapeOptions, folder: Path | None) -> PointsCodec | ShapeLatentCodec:
+    if options.base is not None:
+        return open_shape_latents(options, data.classes, data.train["points"].shape[1], folder, estimate_normals)
     return fit_points_codec(data.train, data.details["pieces"])
 
 
-def build_network(data: Data, codec: PointsCodec, options: PointTokenOptions) -> TokenDenoiser:
+def build_network(data: Data, codec: Any, options: ShapeOptions) -> TokenDenoiser | ShapeLatentDenoiser:
+    if options.base is not None:
+        return load_shape_denoiser(
+            options.base, options.revision, options.write_prompts(data.classes), adapt=options.adapt or "lora",
+            rank=options.rank, alpha=options.alpha, targets=options.targets,
+        )  # fmt: skip
     return build_tokens((codec.shape[0], 3), options, classes=len(data.classes), elements=codec.told, numbers=1)
 
 
@@ -51,6 +63,19 @@ def keep_rows(
     x: torch.Tensor, condition: Condition, names: tuple[str, ...], generator: torch.Generator
 ) -> tuple[torch.Tensor, Condition]:
     return x, condition
+
+
+def refuse_parts(model: ShapeOptions, conditions: ShapeConditionOptions) -> None:
+    """A UserError if parts are asked for of a base, which draws whole objects."""
+    if model.base is not None and conditions.required:
+        raise UserError(
+            f"conditions.required: {model.base} draws whole objects and cannot be asked for parts; leave it out, or "
+            "set model.base to null"
+        )
+
+
+def name_judged(model: ShapeOptions, data: Data) -> tuple[str, ...]:
+    return ("parts", "pieces") if model.base is not None and len(data.details["parts"]) > 1 else ()
 
 
 def annotate_rows(columns: Columns, data: Data) -> Columns:
@@ -61,18 +86,26 @@ def annotate_rows(columns: Columns, data: Data) -> Columns:
     return {**columns, "pose": pose, **boxes}
 
 
-def reconstruct_rows(rows: dict[str, list[Any]], data: Data) -> dict[str, Any]:
-    """Normals and mesh of exported rows, in the world."""
+def complete_rows(rows: dict[str, list[Any]], data: Data) -> dict[str, Any]:
+    """Normals and mesh of exported rows, in the world: from the mesh that was drawn, or else from the points."""
     columns, pose = decode_rows(rows, data), np.array(rows["pose"], np.float32)
     points, part, size = (columns[name] for name in ("points", "part", "size"))
-    normals = estimate_normals(points, part)
-    meshes = []
-    for row in range(len(points)):
-        vertices, faces = reconstruct_mesh(points[row], normals[row], part[row])
-        placed = to_world(vertices[None], size[row : row + 1], pose[row : row + 1])[0]
-        meshes.append({"bytes": mesh_bytes(placed, faces), "path": "mesh.ply"})
-    turned = np.einsum("nij,npj->npi", pose[:, :3, :3], normals).astype(np.float32)
-    return {"normals": fixed_lists(turned), "mesh": meshes}
+    normals, meshes = np.empty(points.shape, np.float32), list(rows["mesh"])
+    for row, mesh in enumerate(meshes):
+        if mesh is not None:
+            normals[row] = normals_of_faces(*read_mesh_bytes(mesh["bytes"]), np.asarray(rows["points"][row]))
+            continue
+        own = estimate_normals(points[row : row + 1], part[row : row + 1])[0]
+        vertices, faces = reconstruct_mesh(points[row], own, part[row])
+        meshes[row] = _place_mesh(vertices, faces, size[row], pose[row])
+        normals[row] = own @ pose[row, :3, :3].T
+    return {"normals": fixed_lists(normals), "mesh": meshes}
+
+
+def _place_mesh(vertices: np.ndarray, faces: np.ndarray, size: float, pose: np.ndarray) -> dict[str, Any]:
+    """A mesh of an object's own frame, put into the world, as the storage of `datasets.Mesh`."""
+    placed = to_world(vertices[None], np.array([size]), pose[None])[0]
+    return {"bytes": mesh_bytes(placed, faces), "path": "mesh.ply"}
 
 
 def describe_features(data: Data) -> datasets.Features:
@@ -105,7 +138,15 @@ def encode_rows(columns: Columns, data: Data) -> dict[str, Any]:
         "box": [{"center": center, "extents": extents, "yaw": yaw} for center, extents, yaw in boxes],
         "pose": fixed_lists(columns["pose"]),
         "size": columns["size"].tolist(),
+        "mesh": _encode_meshes(columns),
     }
+
+
+def _encode_meshes(columns: Columns) -> list[dict[str, Any] | None]:
+    """The meshes that were drawn; None for rows of points."""
+    drawn = columns.get("mesh", np.full(len(columns["size"]), None))
+    triples = zip(drawn, columns["size"], columns["pose"], strict=True)
+    return [None if mesh is None else _place_mesh(*read_mesh_bytes(mesh), size, pose) for mesh, size, pose in triples]
 
 
 def decode_rows(rows: dict[str, list[Any]], data: Data) -> Columns:
@@ -170,7 +211,7 @@ TASK = Task(
     requires=("trimesh", "scipy", "skimage", "rtree"),
     builtins={"furniture": "parametric furniture, mugs and cars with named parts, drawn from random proportions"},
     source_options=ShapeSourceOptions,
-    model_options=PointTokenOptions,
+    model_options=ShapeOptions,
     condition_options=ShapeConditionOptions,
     hub_tags={"task_categories": ["text-to-3d"], "tags": ["3d", "point-cloud"]},
     describe=describe_shapes,
@@ -180,6 +221,10 @@ TASK = Task(
     augment=keep_rows,
     labels=build_inventories,
     annotate=annotate_rows,
+    checks=lambda data: (Check("surface", "the model drew nothing with a surface", find_surfaces),),
+    refuse=refuse_parts,
+    mark=mark_parts,
+    judged=name_judged,
     fit_judge=fit_points_judge,
     learner=ShapeLearner,
     features=describe_features,
@@ -191,7 +236,7 @@ TASK = Task(
     compare=compare_shapes,
     meanings=MEANINGS,
     formats={"scenes": write_scene_rows},
-    late=("normals", "mesh"),
-    complete=reconstruct_rows,
+    late=("normals",),
+    complete=complete_rows,
     draw_late=draw_meshes,
 )

@@ -6,7 +6,7 @@ x, condition = rows.take(rows.batch(number, batch_size, seed))
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,11 +14,12 @@ import numpy as np
 import torch
 
 from ..diffusion.noise import step_generator
-from ..types import Codec, Columns, Condition, count_rows, group_by_width, take_rows
+from ..types import Codec, Columns, Condition, Keeping, count_rows, group_by_width, take_rows
 from .processes import ALONE, Processes
 
 HELD_BYTES = 2**29  # of encoded training rows that are kept in memory; more rows are encoded batch by batch
 LATENTS = "latents.npy"
+CHUNK = 64  # rows that are encoded together where the codec keeps them
 TOGETHER = 256  # rows that are encoded and written together
 
 
@@ -31,14 +32,19 @@ class EncodedRows:
     """
 
     def __init__(
-        self, codec: Codec, columns: Columns, folder: Path | None = None, processes: Processes = ALONE
-    ) -> None:
+        self, codec: Codec, columns: Columns, folder: Path | None = None, processes: Processes = ALONE,
+        tell: Callable[[str], None] = lambda text: None,
+    ) -> None:  # fmt: skip
         self.codec, self.columns = codec, codec.views(columns)
         self.widths = codec.widths(self.columns)
         self.groups = group_by_width(self.widths, len(self))
         widest = self.groups[-1][:1]
         x, condition = self._encode(widest)
         size = sum(tensor.nbytes for tensor in (x, *condition.values())) * len(self)
+        if isinstance(codec, Keeping):  # before the clock of the training runs
+            for start in range(0, len(self), CHUNK):
+                self._encode(slice(start, start + CHUNK))
+                tell(f"{min(start + CHUNK, len(self)):,} of {len(self):,} rows encoded")
         self.held = self._encode(slice(None)) if size <= HELD_BYTES else None
         self.path = None if folder is None or self.held is not None or not codec.components() else folder / LATENTS
         if self.path is not None:

@@ -33,6 +33,7 @@ from .processes import ALONE, Processes, noticing_loss
 Augment = Callable[[torch.Tensor, Condition, tuple[str, ...], torch.Generator], tuple[torch.Tensor, Condition]]
 Look = Callable[[nn.Module, int], float | None]  # (net with averaged weights, step) -> nearest-neighbour ratio
 
+AS_IT_IS = "nothing of the base is trained"  # why a training ended that never began
 LOOKS = (0.1, 0.25, 0.5, 0.75, 1.0)  # shares of the training at which samples are drawn
 VALIDATION_ROWS = 64  # at five noise levels each; more took a third of a short training
 
@@ -69,7 +70,11 @@ def train(
 
     Several `processes` that call this with the same data and options make the steps of one with batches so many times
     as large. Only process 0 looks, reports and writes.
+
+    A net of frozen weights alone stays as it is.
     """
+    if not trained(net):
+        return Progress(stopped=AS_IT_IS)
     with noticing_loss():
         return Training(net, codec, data, options, seed, folder, augment, look, report, processes).run()
 
@@ -83,7 +88,7 @@ class Training:
     ) -> None:  # fmt: skip
         self.codec, self.data, self.options, self.seed = codec, data, options, seed
         self.augment, self.look, self.report, self.processes = augment, look, report, processes
-        self.rows = EncodedRows(codec, data.train, folder, processes)
+        self.rows = EncodedRows(codec, data.train, folder, processes, lambda text: report(0.0, text))
         self.batch_size = options.batch_size * processes.count  # rows of all processes
         precision = options.precision if options.precision != "auto" else "bf16" if bf16_is_fast() else "fp32"
         # accelerate keeps the first precision of a process for good; a second training may want another

@@ -64,6 +64,12 @@ def test_one_seed_alone_is_a_hint_no_verdict(report: dict[str, Any]) -> None:
     assert kinds(report, "Classical augmentation") == ["note"]
 
 
+def test_what_a_judge_saw_is_no_construction(report: dict[str, Any]) -> None:
+    assert not kinds(report, "not right by construction")
+    assert not kinds({**report, "judged": []}, "not right by construction")
+    assert kinds({**report, "judged": ["parts", "pieces"]}, "The parts and pieces of rows are not right") == ["note"]
+
+
 def test_nothing_measured_nothing_said() -> None:
     assert state_findings({}) == []
     assert headline({}) == "What these rows are worth was not measured."

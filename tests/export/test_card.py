@@ -149,6 +149,16 @@ def test_further_metrics_are_columns_of_their_own(tmp_path: Path) -> None:
     assert "| real + synthetic | 1,024 | 0.9598 ± 0.0021 | 100.3% | – | – |" in text
 
 
+def test_it_says_what_a_judge_saw_and_what_was_not_trained(tmp_path: Path) -> None:
+    text = written(tmp_path)
+    assert "annotated by construction. Every row" in text and "was trained on the training part" in text
+    told = {**report(), "judged": ["parts", "pieces"], "training": {"steps": 0}}
+    text = written(tmp_path, report=told)
+    assert "annotated by construction, but for parts and pieces, which a judge saw in the finished rows." in text
+    assert "was taken as it is and asked for rows" in text and "was trained on the training part" not in text
+    assert "One of them, trained on real rows, also said the parts and pieces of each row." in text
+
+
 def test_samples_have_a_section_of_their_own(tmp_path: Path) -> None:
     assert "## Some rows\n\n| real | synthetic |\n" in written(tmp_path, samples="| real | synthetic |")
     assert "Some rows" not in written(tmp_path)

@@ -8,7 +8,8 @@ import pytest
 import trimesh
 from scipy.spatial import cKDTree
 
-from synthgen.labels.surfaces import estimate_normals, mesh_bytes, part_of_faces, reconstruct_mesh
+from synthgen.labels.surfaces import estimate_normals, part_of_faces, reconstruct_mesh
+from synthgen.soups import mesh_bytes
 
 Solids = list[trimesh.Trimesh]
 

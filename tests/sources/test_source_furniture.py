@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from synthgen.soups import measure_areas, sample_surface
 from synthgen.sources.furniture import (
     CLASSES,
     LEAST_POINTS,
@@ -17,10 +18,8 @@ from synthgen.sources.surfaces import (
     ellipse,
     lathe,
     lean,
-    measure_areas,
     prism,
     rectangle,
-    sample_surface,
     spin,
     stand,
     tube,

@@ -7,7 +7,7 @@ import torch
 from synthgen.codecs.images import augment_images, fit_label_codec
 from synthgen.networks.unet import UNetOptions, build_unet
 from synthgen.training.encoded import EncodedRows, batch_index, batch_of_groups
-from synthgen.training.loop import train
+from synthgen.training.loop import AS_IT_IS, train
 from synthgen.training.options import EarlyStopOptions, TrainOptions
 from synthgen.types import Data, Origin, take_rows
 
@@ -146,6 +146,40 @@ def copy_with_components(codec, asked):
             return super().encode(columns)
 
     return Dear(**vars(codec))
+
+
+@pytest.mark.parametrize("held", [0, 2**29])
+def test_what_is_dear_to_encode_is_encoded_before_the_training(data, monkeypatch, held):
+    monkeypatch.setattr("synthgen.training.encoded.HELD_BYTES", held)
+
+    class Dear:
+        def __init__(self, codec):
+            self.codec, self.seen = codec, []
+
+        def __getattr__(self, name):
+            return getattr(self.codec, name)
+
+        def keep_in(self, folder):
+            raise AssertionError("nothing is kept here")
+
+        def encode(self, columns):
+            self.seen += columns["image"].tolist()
+            return self.codec.encode(columns)
+
+    codec = Dear(fit_label_codec(data.train, 3))
+    told = []
+    EncodedRows(codec, data.train, tell=told.append)
+    assert told == ["40 of 40 rows encoded"]
+    assert all(image in codec.seen for image in data.train["image"].tolist())
+
+
+def test_a_net_of_frozen_weights_stays_as_it_is(data, tmp_path):
+    net = build_unet((1, 8, 8), 3, "label", UNetOptions(widths=(8, 16), blocks=1)).requires_grad_(False)
+    before = weights(net)
+    looked = []
+    _, result = run(data, tmp_path, look=lambda net, step: looked.append(step), net=net)
+    assert (result.step, result.history, result.stopped) == (0, [], AS_IT_IS)
+    assert torch.equal(weights(net), before) and not looked and not list(tmp_path.iterdir())
 
 
 def test_what_was_taken_may_be_written_to(data):

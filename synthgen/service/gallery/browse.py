@@ -79,10 +79,10 @@ class BrowsedRun:
         """The bytes of one cell of a picture or mesh; with `side`, a large picture is reduced to so many pixels."""
         position = self._find(number)
         feature = self.index.features.get(column)
-        if feature is None or feature.kind not in PICTURES or not self._has(position, column):
+        if feature is None or feature.kind not in PICTURES or not self._shows(position, column):
             raise UserError(f"column: row {number} has no picture {column!r}; it has {self._pictures(position)}")
         value = self._cell(position, column).as_py()
-        if value is None or not value["bytes"]:
+        if not value["bytes"]:
             raise UserError(f"column: {column!r} of row {number} is empty; choose another")
         if feature.kind == "Mesh":
             return Picture(value["bytes"], "application/octet-stream")
@@ -129,8 +129,12 @@ class BrowsedRun:
     def _has(self, position: int, column: str) -> bool:
         return self.cells.has(int(self.index.file[position]), column)
 
+    def _shows(self, position: int, column: str) -> bool:
+        """Whether the picture or mesh is there: candidates may lack what accepted rows have."""
+        return self._has(position, column) and bool(self._cell(position, column).is_valid)
+
     def _pictures(self, position: int) -> str:
-        found = [n for n, f in self.index.features.items() if f.kind in PICTURES and self._has(position, n)]
+        found = [n for n, f in self.index.features.items() if f.kind in PICTURES and self._shows(position, n)]
         return ", ".join(found) or "none"
 
     def _address(self, number: int) -> str:

@@ -46,12 +46,14 @@ Address = Callable[[str], str]  # column -> where its bytes are
 def write_row(
     cells: Mapping[str, Any], features: Mapping[str, Feature], length: Length, address: Address | None
 ) -> tuple[dict[str, Any], dict[str, int]]:
-    """(row as JSON, full lengths of the lists that were cut). `cells`: an Arrow scalar a column."""
+    """(row as JSON, full lengths of the lists that were cut). `cells`: an Arrow scalar a column; a picture that is not
+    there is left out."""
     row, cut = {}, {}
     count = _count_points(cells)
     for name, cell in cells.items():
         if features[name].kind in PICTURES:
-            row[name] = {"url": address(name)} if address else _inline(cell.as_py())
+            if cell.is_valid:
+                row[name] = {"url": address(name)} if address else _inline(cell.as_py())
             continue
         numbers = _as_numbers(cell)
         if numbers is not None and numbers.size > FEW:
@@ -65,8 +67,8 @@ def write_row(
     return row, cut
 
 
-def _inline(value: dict[str, Any] | None) -> dict[str, str] | None:
-    return value and {"png": base64.b64encode(value["bytes"]).decode()}
+def _inline(value: dict[str, Any]) -> dict[str, str]:
+    return {"png": base64.b64encode(value["bytes"]).decode()}
 
 
 def _as_numbers(cell: pa.Scalar) -> np.ndarray | None:
