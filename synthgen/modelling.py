@@ -33,6 +33,7 @@ from .sampling.sampler import Sampler
 from .storage import digest, is_sound, sealed_folder, write_whole
 from .task import Task
 from .training.loop import train
+from .training.optimizer import require_optimizer
 from .training.processes import ALONE, Processes
 from .types import Codec, Columns, Data, LabelGenerator
 
@@ -59,6 +60,7 @@ def fit_model(
 ) -> tuple[nn.Module, dict[str, Any]]:
     """(denoiser with float32 weights, facts about its training). A sound model on disk is loaded as it is."""
     if not is_sound(place.model):
+        require_optimizer(recipe.train)
         net = _build(recipe, lesson.task, lesson.data, lesson.codec)
         progress.stage("train", 100)
         _train(recipe, place, lesson, progress, net, processes)

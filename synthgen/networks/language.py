@@ -22,9 +22,10 @@ from torch import nn
 
 from ..types import Condition
 from ..vocabulary import Vocabulary
+from .fine_tuning import load_language_model, read_pieces
 from .options import BaseOptions
 from .preconditioning import Teller
-from .pretrained_language import PretrainedTextDenoiser, load_language_model, read_pieces
+from .pretrained_language import PretrainedTextDenoiser
 from .tokens import Block, Kept, hinder
 
 PIECES = "tokenizer.json"
@@ -65,7 +66,7 @@ def build_text_network(
     """A denoiser of rows of up to `length` tokens in `segments` texts, told a class and numbers below `values`."""
     shape = {"segments": segments, "length": length, "classes": classes, "values": values}
     if options.base is not None:
-        return load_language_model(options.base, options.revision, vocabulary, **shape)
+        return load_language_model(options, vocabulary, **shape)
     return TextDenoiser(vocabulary=len(vocabulary), width=options.width, depth=options.depth, **shape)
 
 

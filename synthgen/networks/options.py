@@ -1,8 +1,8 @@
 """What every denoiser can be told about a model that it starts from."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ..options import Options
 
@@ -23,3 +23,18 @@ class BaseOptions(Options):
     """Scale of the matrices of lora, which count alpha / rank times; null: as large as the rank."""
     targets: tuple[str, ...] = ()
     """Layers that get matrices of lora, by the ends of their names, such as to_q; empty: those of attention."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        lora = {"rank": self.rank != 16, "alpha": self.alpha is not None, "targets": bool(self.targets)}
+        changed = next((name for name, differs in lora.items() if differs), None)
+        if changed is not None and self.adapt in ("full", "heads"):
+            raise ValueError(
+                f"{changed} is of lora, and adapt is {self.adapt}; set model.adapt to lora, or leave {changed} out"
+            )
+        if self.base is None and (changed or self.adapt):
+            raise ValueError(
+                f"{changed or 'adapt'} says how a base is trained, and base is null; set model.base, or leave "
+                f"{changed or 'adapt'} out"
+            )
+        return self
