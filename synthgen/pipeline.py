@@ -293,6 +293,8 @@ def open_source(
     if together:
         _compare_source(source, processes)
     # before the training: a wrong name shall not cost a model
+    if recipe.sample.solver == "refine" and task.texts is None:
+        raise UserError(f"sample.solver: refine writes texts, and rows of {task.name} are none; set it to dpm++")
     checks = list_checks(task, data, recipe.gates)
     codec: Codec = task.codec(data, recipe.model, place.model if is_sound(place.model) else None)
     progress.stage("labels")

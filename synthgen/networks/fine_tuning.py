@@ -1,7 +1,7 @@
 """From a checkpoint of a language model to a denoiser that is trained as a recipe says: whole, or little beside it.
 
-    pieces = read_pieces("answerdotai/ModernBERT-base", None)     # a Tokenizer, for the vocabulary
-    net = load_language_model(options, vocabulary, segments=2, length=64, classes=20)
+pieces = read_pieces("answerdotai/ModernBERT-base", None)     # a Tokenizer, for the vocabulary
+net = load_language_model(options, vocabulary, segments=2, length=64, classes=20)
 """
 
 from __future__ import annotations

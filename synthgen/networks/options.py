@@ -1,5 +1,7 @@
 """What every denoiser can be told about a model that it starts from."""
 
+import re
+from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -13,7 +15,7 @@ class BaseOptions(Options):
     base: str | None = None
     """The model to start from: a Hub id, a folder, or the `model` folder of an earlier run; null: from scratch."""
     revision: str | None = None
-    """Commit, tag or branch of `base` on the Hub; null: its main branch."""
+    """Commit, tag or branch of `base` on the Hub; null: its main branch. Only a commit makes a run repeatable."""
     adapt: Literal["lora", "full", "heads"] | None = None
     """What of the base is trained. lora: small matrices beside its layers (Hu et al. 2021), and what is new; full: all
     of it; heads: what is new alone. null: lora for pretrained models, full for those of an earlier run."""
@@ -38,3 +40,10 @@ class BaseOptions(Options):
                 f"{changed or 'adapt'} out"
             )
         return self
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the base is one thing for good: a folder, or a commit of the Hub."""
+        if self.base is None or Path(self.base).is_dir():
+            return True
+        return re.fullmatch("[0-9a-f]{40}", self.revision or "") is not None
