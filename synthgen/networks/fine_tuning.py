@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import inspect
 import json
-from typing import Any
+from typing import Any, cast
 
 import torch
 from tokenizers import Tokenizer
+from torch import nn
 from transformers import PreTrainedModel
 
 from ..errors import UserError
@@ -75,7 +76,7 @@ def plan_lora(model: PreTrainedModel, options: BaseOptions) -> dict[str, Any] | 
 
 
 def _refuse_misfits(model: PreTrainedModel, tokenizer: Any, base: LanguageBase, length: int) -> None:
-    if len(tokenizer) > model.get_input_embeddings().num_embeddings:
+    if len(tokenizer) > cast(nn.Embedding, model.get_input_embeddings()).num_embeddings:
         raise UserError(
             f"model.base: the tokenizer of {base.name} knows more tokens than its model; name a whole checkpoint"
         )

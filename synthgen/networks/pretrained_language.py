@@ -59,7 +59,7 @@ class PretrainedTextDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self.language = build_language(base, head) if language is None else language
-        first = self.language.get_input_embeddings()
+        first = cast(nn.Embedding, self.language.get_input_embeddings())
         self.added = OwnTokens(own, self.language) if own else None
         extend(self.language, self.added)
         self.language.base_model.register_forward_hook(choose_asked)
@@ -117,7 +117,7 @@ class PretrainedTextDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
     def embed(self, numbers: torch.Tensor) -> torch.Tensor:
         """What the tokens of those numbers of the model are, ours behind its own."""
-        first = self.language.get_input_embeddings()
+        first = cast(nn.Embedding, self.language.get_input_embeddings())
         size = first.num_embeddings
         found: torch.Tensor = first(numbers.clamp(max=size - 1))
         if self.added is None:

@@ -12,7 +12,7 @@ class SampleOptions(Options):
 
     steps: int = Field(10, ge=1, le=1000)
     """Intervals of the solver; euler and dpm++ call the net once in each, heun twice. Texts are
-    written in blocks of four tokens, each in at most so many calls of the net."""
+    written in blocks of `model.block` tokens, each in at most so many calls of the net."""
     solver: Literal["dpm++", "heun", "euler", "refine"] = "dpm++"
     """dpm++: DPM-Solver++(2M), the best of the three at 8 to 16 steps. Texts are written in the order of confidence
     whichever of the three stands here; refine: texts, as diffusers' LLaDA2Pipeline writes them, which can write over
