@@ -284,6 +284,8 @@ def open_source(
     """What the training needs, to which the other processes are invited, and the checks of rows."""
     together = processes.invite(not is_sound(place.model))
     task = tasks.find(recipe.task)
+    if not is_sound(place.model):
+        task.examine(recipe.model)
     progress.stage("source")
     data = task.load(recipe.source, recipe.seed)
     for note in data.origin.notes:

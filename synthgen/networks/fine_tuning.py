@@ -35,6 +35,14 @@ def read_pieces(base: str, revision: str | None) -> Tokenizer:
     return copy
 
 
+def examine_language(options: BaseOptions) -> None:
+    """A UserError for a base that cannot serve, as far as its small files tell."""
+    if options.base is not None:
+        base = examine_base(options.base, options.revision)
+        base.load_tokenizer()
+        plan_lora(base.sketch_model(base.load_config()), options)
+
+
 def load_language_model(
     options: BaseOptions, vocabulary: Vocabulary, *, segments: int, length: int, classes: int = 0, values: int = 0
 ) -> PretrainedTextDenoiser:

@@ -29,7 +29,7 @@ from transformers.utils import logging
 from ..errors import UserError
 
 EXAMPLE = "answerdotai/ModernBERT-base"
-PIPELINE = "LLaDA2Pipeline"
+PIPELINE, OWN = "LLaDA2Pipeline", "BlockPipeline"
 MASKED, CAUSAL = "AutoModelForMaskedLM", "AutoModelForCausalLM"
 HEADS = ("MaskedLM", "PreTraining", "LMHead")  # classes of models that score hidden tokens
 PATIENCE = 10.0  # seconds for the Hub to answer
@@ -148,6 +148,11 @@ def _examine_model(name: str, revision: str | None) -> LanguageBase:
 def _examine_pipeline(name: str, revision: str | None, index: dict[str, Any]) -> LanguageBase:
     named = index.get("_class_name")
     cls = named[-1] if isinstance(named, list) and named else str(named)
+    if cls == OWN:
+        raise UserError(
+            f"model.base: {name} is the model of an earlier run, and texts start from language models; name one such "
+            f"as {EXAMPLE}, or null"
+        )
     if cls != PIPELINE:
         raise UserError(
             f"model.base: {name} is a {cls}, which writes no texts; choose a masked language model such as {EXAMPLE}, "

@@ -70,8 +70,6 @@ class PretrainedTextDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         for embedding in (self.segment, self.value, self.label):
             if embedding is not None:
                 nn.init.zeros_(embedding.weight)
-        size = first.num_embeddings
-        self.numbers = [*special, *range(size, size + own), *range(pieces)]  # of the model, for each of our tokens
         self.never = [FIRST + own + piece for piece in banned]
         self.first = first_place(self.language)
         if lora is not None:
@@ -100,8 +98,7 @@ class PretrainedTextDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
     ) -> torch.Tensor:  # fmt: skip
         """Logits (N, vocabulary) of the positions `asked` (bool (B, L)), which stand at `place` (B, L) of their rows
         and look at those `allowed` (bool (B, L, L)); "segment" and "value" (B, L) are theirs."""
-        numbers = torch.tensor(self.numbers, device=x.device)
-        h = self.embed(numbers[x]) + self.segment(condition["segment"] + 1)
+        h = self.embed(self.number(x)) + self.segment(condition["segment"] + 1)
         if self.value is not None and "value" in condition:
             h = h + self.value(condition["value"])
         h = h if told is None else h + told
@@ -111,14 +108,26 @@ class PretrainedTextDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
             found = self.language(inputs_embeds=h, attention_mask=masks, position_ids=place + self.first)
         finally:
             ASKED.reset(before)
-        logits: torch.Tensor = found.logits[0][:, numbers]
+        scores, size = found.logits[0], self.size
+        parts = (scores[:, list(self.config.special)], scores[:, size:], scores[:, : self.config.pieces])
+        logits = torch.cat(parts, 1)
         logits[:, self.never] = -torch.inf
         return logits
 
+    @property
+    def size(self) -> int:
+        """The tokens of the model itself; ours stand behind them."""
+        return cast(nn.Embedding, self.language.get_input_embeddings()).num_embeddings
+
+    def number(self, x: torch.Tensor) -> torch.Tensor:
+        """What the model calls our tokens."""
+        first_piece = FIRST + self.config.own
+        special = torch.tensor(self.config.special, device=x.device)[x.clamp(max=FIRST - 1)]
+        return torch.where(x < FIRST, special, torch.where(x < first_piece, x - FIRST + self.size, x - first_piece))
+
     def embed(self, numbers: torch.Tensor) -> torch.Tensor:
-        """What the tokens of those numbers of the model are, ours behind its own."""
-        first = cast(nn.Embedding, self.language.get_input_embeddings())
-        size = first.num_embeddings
+        """What the tokens of those numbers of the model are."""
+        first, size = self.language.get_input_embeddings(), self.size
         found: torch.Tensor = first(numbers.clamp(max=size - 1))
         if self.added is None:
             return found

@@ -21,6 +21,7 @@ from ..judges.intents import fit_intent_judge
 from ..labels.class_mix import label_classes
 from ..labels.plan_options import PlanConditionOptions
 from ..labels.plans import Plan, Plans, build_plans
+from ..networks.fine_tuning import examine_language
 from ..networks.language import TextOptions, build_text_network, choose_block, choose_pieces
 from ..networks.turns import find_spans
 from ..sources import ConversationSourceOptions, describe_conversations, load_conversations
@@ -159,6 +160,7 @@ TASK = Task(
     load=load_conversations,
     codec=build_codec,
     network=build_network,
+    examine=examine_language,
     labels=build_labels,
     fit_judge=fit_intent_judge,
     learner=build_conversation_learner,

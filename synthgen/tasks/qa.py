@@ -21,6 +21,7 @@ from ..judges.reader import fit_reader_judge
 from ..labels.class_mix import label_classes
 from ..labels.span_options import SpanConditionOptions
 from ..labels.spans import Spans, build_spans
+from ..networks.fine_tuning import examine_language
 from ..networks.language import TextOptions, build_text_network, choose_block, choose_pieces
 from ..passages import KnownNames, find_window
 from ..slots import SLOTS, VALUES
@@ -142,6 +143,7 @@ TASK = Task(
     load=load_with_names,
     codec=build_codec,
     network=build_network,
+    examine=examine_language,
     labels=build_labels,
     fit_judge=fit_reader_judge,
     learner=QuestionLearner,

@@ -21,6 +21,7 @@ from ..judges.translator import fit_translation_judge
 from ..labels.class_mix import label_classes
 from ..labels.pair_options import PairConditionOptions
 from ..labels.pairs import Pairs, build_pairs
+from ..networks.fine_tuning import examine_language
 from ..networks.language import TextOptions, build_text_network, choose_block, choose_pieces
 from ..slots import SLOTS, VALUES, Names, find_shared
 from ..sources import PairSourceOptions, describe_pairs, load_pairs
@@ -121,6 +122,7 @@ TASK = Task(
     load=load_with_names,
     codec=build_codec,
     network=build_network,
+    examine=examine_language,
     labels=build_labels,
     annotate=lambda columns, data: {"lead": np.zeros(len(columns["label"]), np.int64), **columns},
     fit_judge=fit_translation_judge,

@@ -84,6 +84,8 @@ def test_other_kinds_of_models_are_told(folder, more, told):
 def test_other_pipelines_are_told(folder, tmp_path):
     (folder / "model_index.json").write_text(json.dumps({"_class_name": "StableDiffusionPipeline"}))
     refuse(folder, "is a StableDiffusionPipeline, which writes no texts")
+    (folder / "model_index.json").write_text(json.dumps({"_class_name": ["synthgen.pretrained", "BlockPipeline"]}))
+    refuse(folder, "is the model of an earlier run")
     (folder / "model_index.json").write_text("[]")
     refuse(folder, "model_index.json of .* is no JSON object")
     (folder / "model_index.json").write_text(json.dumps({"_class_name": "LLaDA2Pipeline"}))

@@ -44,7 +44,8 @@ class Blockwise(torch.nn.Module):
     def __init__(self, net, language, whole):
         super().__init__()
         self.language, self.whole = language, whole
-        self.known = sorted({net.numbers[token] for token in range(len(net.numbers)) if token not in net.never})
+        tokens = torch.arange(3 + net.config.pieces)
+        self.known = sorted(set(net.number(tokens[~torch.isin(tokens, torch.tensor(net.never))]).tolist()))
         self.device = torch.device("cpu")
 
     def forward(self, x, attention_mask, position_ids):
