@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from ..errors import UserError
+from ..networks.lora import MATRICES
 from ..networks.muon import Muon
 from .options import TrainOptions
 
@@ -21,11 +22,13 @@ def build_optimizers(net: nn.Module, options: TrainOptions) -> list[torch.optim.
 
     With adamw8bit its state takes a byte a number (Dettmers et al. 2022, arXiv:2110.02861).
 
-    The first and the last layer stay with AdamW, as Muon's authors advise: their rows and columns have meanings.
+    The first and the last layer stay with AdamW, as Muon's authors advise: their rows and columns have meanings. So do
+    the thin matrices of LoRA: of a tiny ModernBERT the validation loss was 4.13 after 60 steps, with Muon 4.74 (one
+    seed; at two lower rates the same way round).
     """
     named = [(name, p) for name, p in net.named_parameters() if p.requires_grad]
     looked_up = {id(module.weight) for module in net.modules() if isinstance(module, nn.Embedding)}
-    outermost = ("enter.", "leave.", "label.", "embedding", "position")
+    outermost = ("enter.", "leave.", "label.", "embedding", "position", MATRICES)
     hidden = [
         p for name, p in named if p.ndim >= 2 and min(p.shape[0], p.numel() // p.shape[0]) > 1
         and id(p) not in looked_up and not any(word in name for word in outermost)

@@ -28,8 +28,9 @@ class TrainOptions(Options):
     accumulate: int = Field(1, ge=1, le=4096)
     """Forward passes before each optimiser step."""
     optimizer: Literal["muon", "adamw", "adamw8bit"] = "muon"
-    """muon: orthogonalised momentum on matrices and kernels, AdamW on the rest; adamw: AdamW on everything; adamw8bit:
-    the same with a quarter of its memory, by the package bitsandbytes, on an NVIDIA GPU."""
+    """muon: orthogonalised momentum on matrices and kernels, AdamW on the rest and on those of lora; adamw: AdamW on
+    everything; adamw8bit: the same with a quarter of the memory for its state, by the package bitsandbytes, on an
+    NVIDIA GPU."""
     learning_rate: float = Field(2e-3, gt=0, le=10)
     """The peak; Muon's update is scaled to the size of AdamW's, so one value serves both."""
     weight_decay: float = Field(0.01, ge=0, le=1)

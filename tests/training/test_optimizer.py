@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from synthgen.errors import UserError
+from synthgen.networks.lora import add_lora
 from synthgen.networks.unet import UNetOptions, build_unet
 from synthgen.training.optimizer import build_optimizers, learning_rate_at, require_optimizer
 from synthgen.training.options import TrainOptions
@@ -16,6 +17,15 @@ def test_every_parameter_has_exactly_one_optimizer(name, count):
     assert len(optimizers) == count
     owned = sum(p.numel() for o in optimizers for group in o.param_groups for p in group["params"])
     assert owned == sum(p.numel() for p in net.parameters())
+
+
+def test_thin_matrices_are_for_adamw():
+    net = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.Linear(8, 8))
+    add_lora(net, 2, 2.0, ("1",))
+    (adamw,) = build_optimizers(net, TrainOptions(optimizer="muon"))
+    assert isinstance(adamw, torch.optim.AdamW)
+    owned = [tuple(p.shape) for group in adamw.param_groups for p in group["params"]]
+    assert sorted(owned) == [(2, 8), (8, 2)]
 
 
 def test_learning_rate_rises_holds_and_falls():
