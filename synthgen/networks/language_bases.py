@@ -49,7 +49,8 @@ class LanguageBase:
 
     def load_tokenizer(self) -> Any:
         """The tokenizer, with "pad", "mask" and "end" tokens."""
-        tokenizer = self._load(AutoTokenizer, self.tokenizer)
+        # told the model's configuration, transformers looks for none in the tokenizer's folder
+        tokenizer = self._load(AutoTokenizer, self.tokenizer, config=self.load_config())
         if not getattr(tokenizer, "is_fast", False):
             raise UserError(f"model.base: {self.name} has no tokenizer.json; choose a base with a fast tokenizer")
         for token, number in self.special(tokenizer).items():

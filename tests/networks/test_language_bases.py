@@ -1,6 +1,9 @@
 """What is refused of a checkpoint by its small files alone: its weights here are no weights."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -151,3 +154,37 @@ def test_a_model_that_looks_to_the_left_alone_is_refused(tmp_path, monkeypatch):
     )
     with pytest.raises(UserError, match=r"^model\.base: .* looks at tokens it may not see"):
         build_text_network(options, vocabulary, segments=1, length=16)
+
+
+PROGRAM = """
+import sys
+from synthgen.networks.language import TextOptions, build_text_network, choose_block, choose_pieces
+from synthgen.vocabulary import Vocabulary
+from synthgen.errors import UserError
+try:
+    options = TextOptions(base="owner/name", revision=sys.argv[1])
+    vocabulary = Vocabulary.fit(["two of them"], choose_pieces(options, None), 2)
+    net = build_text_network(options, vocabulary, segments=1, length=16)
+    print(net.config.base["model_type"], choose_block(options, None), options.is_pinned)
+except UserError as error:
+    print(error)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("write", [write_base, write_refiner])
+def test_an_id_of_the_hub_is_read_from_its_cache(tmp_path, write):
+    commit = "0123456789" * 4
+    home = tmp_path / "hub" / "models--owner--name"
+    write("modernbert", home / "snapshots" / commit)
+    (home / "refs").mkdir()
+    (home / "refs" / "main").write_text(commit)
+    env = {**os.environ, "HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+
+    def ask(revision):
+        told = [sys.executable, "-c", PROGRAM, revision]
+        return subprocess.run(told, env=env, check=True, capture_output=True, text=True, timeout=120).stdout.strip()
+
+    block = 4 if write is write_base else 8
+    assert ask(commit) == f"modernbert {block} True" and ask("main") == f"modernbert {block} False"
+    assert ask("other").startswith("model.base: owner/name has no config.json")
