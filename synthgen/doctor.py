@@ -55,6 +55,7 @@ def look_over(folder: Place) -> str:
 def examine(recipe: Recipe, folder: Place) -> str:
     """Raises UserError for what would stop the run; else says what it would do and for how long."""
     place = _look_at(folder)
+    task.find(recipe.task).examine(recipe.model)
     source = check_source(recipe)
     if recipe.source.kind != "hub":  # validating shall not download a dataset
         source += _read(recipe)

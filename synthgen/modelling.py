@@ -21,11 +21,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HfHubHTTPError
 from torch import nn
 
 from .diffusion.objective import FineTuning
 from .errors import UserError
 from .evaluation.privacy import nearest_distances, nearness
+from .networks.options import BaseOptions
 from .progress import Progress
 from .recipe import Recipe
 from .run_folder import RunFolder
@@ -34,10 +37,12 @@ from .sampling.sampler import Sampler
 from .storage import digest, is_sound, sealed_folder, write_whole
 from .task import Task
 from .training.loop import AS_IT_IS, train
+from .training.optimizer import require_optimizer
 from .training.processes import ALONE, Processes
 from .types import Codec, Columns, Data, LabelGenerator
 
 LOOK_ROWS = 64  # samples drawn at each look during the training
+PATIENCE = 10.0  # seconds for the Hub to answer
 FEW_ROWS = 100  # of validation
 HISTORY = "training.json"
 AS_JSON = ".json"  # what the names of columns of texts end with in a look
@@ -60,6 +65,8 @@ def fit_model(
 ) -> tuple[nn.Module, dict[str, Any]]:
     """(denoiser with float32 weights, facts about its training). A sound model on disk is loaded as it is."""
     if not is_sound(place.model):
+        require_optimizer(recipe.train)
+        warn_of_base(recipe.model, place, progress)
         net = _build(recipe, lesson.task, lesson.data, lesson.codec)
         progress.stage("train", 100)
         _train(recipe, place, lesson, progress, net, processes)
@@ -69,6 +76,27 @@ def fit_model(
     trained: nn.Module = load_denoiser(place.model)
     history["parameters"] = sum(p.numel() for p in trained.parameters())
     return trained, history
+
+
+def warn_of_base(options: Any, place: RunFolder, progress: Progress) -> None:
+    """Tells of a base on the Hub that may be another one next time, and of the commit that it is now."""
+    if not isinstance(options, BaseOptions) or options.base is None or options.is_pinned:
+        return
+    commit = find_commit(options.base, options.revision) or "<the commit>"
+    text = (
+        f"model.revision: {options.revision or 'null'} of {options.base} may be another model tomorrow; to pin it, "
+        f"write model.revision: {commit}"
+    )
+    place.log("warning", text=text)
+    progress.note(text)
+
+
+def find_commit(base: str, revision: str | None) -> str | None:
+    """The commit of a base on the Hub; None where the Hub does not say."""
+    try:
+        return HfApi().model_info(base, revision=revision, timeout=PATIENCE).sha
+    except (OSError, ValueError, HfHubHTTPError):
+        return None
 
 
 def echo_training(place: RunFolder, progress: Progress) -> Callable[[], None]:

@@ -291,6 +291,8 @@ def open_source(
     """What the training needs, to which the other processes are invited, and the checks of rows."""
     together = processes.invite(not is_sound(place.model))
     task = tasks.find(recipe.task)
+    if not is_sound(place.model):
+        task.examine(recipe.model)
     progress.stage("source")
     data = task.load(recipe.source, recipe.seed)
     for note in data.origin.notes:
@@ -301,6 +303,8 @@ def open_source(
         _compare_source(source, processes)
     # before the training: a wrong name shall not cost a model
     task.refuse(recipe.model, recipe.conditions)
+    if recipe.sample.solver == "refine" and task.texts is None:
+        raise UserError(f"sample.solver: refine writes texts, and rows of {task.name} are none; set it to dpm++")
     checks = list_checks(task, data, recipe.gates)
     codec = _build_codec(recipe, place, task, data)
     progress.stage("labels")

@@ -60,6 +60,8 @@ class Task:
     augment: Callable[[Any, Condition, tuple[str, ...], Any], tuple[Any, Condition]] = (
         lambda x, condition, names, generator: (x, condition)
     )  # training rows, changed at random as `names` say
+    examine: Callable[[Any], None] = lambda options: None
+    """(model options): a UserError for a base that cannot serve, by its small files, before anything large is read."""
     annotate: Callable[[Columns, Data], Columns] = lambda columns, data: columns
     """Adds what follows from the row itself, such as connected regions."""
     legend: Callable[[Data], list[tuple[str, tuple[int, int, int]]]] = (

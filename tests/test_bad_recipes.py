@@ -44,6 +44,12 @@ BAD_FIELDS: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("train.batch_size", (*NO_COUNT, 10**6)),
     ("train.learning_rate", (-1, 0, 11, "fast", None, True, float("nan"), float("inf"))),
     ("train.optimizer", ("sgd", "Muon", 1, None, [])),
+    ("train.gradient_checkpointing", (1, "often", None, [])),
+    ("model.adapt", ("qlora", "full", 1, True, [])),  # there is no base
+    ("model.rank", (0, -1, 8, 1.5, "x", None)),
+    ("model.targets", (1, "to_q", None, [1], ["to_q"])),
+    ("sample.solver", ("ddim", 1, None, [])),
+    ("sample.threshold", (-1, 0.5, 2, "sure", None)),
     ("train.precision", ("fp8", 16, None, [])),
     ("train.drop", (-0.1, 1.1, "x", None, float("nan"))),
     ("sample.steps", (*NO_COUNT, 10**6)),

@@ -1,11 +1,12 @@
-"""Looks during the training keep texts as well as numbers, and no pickle."""
+"""Looks during the training keep texts as well as numbers, and no pickle; a base that may change is told."""
 
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from synthgen.modelling import _keep_look, read_looks
+from synthgen.modelling import _keep_look, read_looks, warn_of_base
+from synthgen.networks.options import BaseOptions
 
 
 @pytest.fixture
@@ -61,3 +62,34 @@ def test_no_look_holds_a_pickle_and_a_damaged_one_is_a_picture_less(place):
         assert all(file[name].dtype == np.uint8 for name in file.files)
     path.write_bytes(path.read_bytes()[:40])
     assert [step for step, _ in read_looks(place)] == [2] and place.events == [("damaged", {"what": path.name})]
+
+
+class Notes:
+    def __init__(self):
+        self.told = []
+
+    def note(self, text):
+        self.told.append(text)
+
+
+def test_a_base_that_may_change_is_told_with_how_to_pin_it(place, tmp_path, monkeypatch):
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    for revision, shown in ((None, "null"), ("main", "main"), ("0123abc", "0123abc")):
+        notes = Notes()
+        warn_of_base(BaseOptions(base="owner/name", revision=revision), place, notes)
+        assert notes.told == [
+            f"model.revision: {shown} of owner/name may be another model tomorrow; to pin it, write model.revision: "
+            "<the commit>"
+        ]
+    assert [event for event, _ in place.events] == ["warning"] * 3
+
+
+def test_what_stays_as_it_is_is_not_told(place, tmp_path):
+    notes = Notes()
+    for options in (
+        BaseOptions(), BaseOptions(base=str(tmp_path)), BaseOptions(base="owner/name", revision="0123456789" * 4),
+    ):  # fmt: skip
+        warn_of_base(options, place, notes)
+    assert not notes.told and not place.events

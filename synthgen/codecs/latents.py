@@ -109,6 +109,12 @@ class LatentCodec(WholeRows):
         return float(self.vae.config.get("shift_factor") or 0.0)
 
 
+def examine_images(options: ImageBaseOptions) -> None:
+    """UserErrors for a base that will not do, from its small files alone."""
+    if options.base is not None:
+        open_image_base(options.base, options.revision)
+
+
 def open_latents(
     images: np.ndarray, kind: Literal["label", "mask"], options: ImageBaseOptions, folder: Path | None
 ) -> LatentCodec:

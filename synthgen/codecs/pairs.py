@@ -21,7 +21,7 @@ from ..diffusion.masked import round_up
 from ..slots import Lifted, Names, code_value, find_zero, lift
 from ..types import Columns, Data, count_rows
 from ..vocabulary import FIRST, Vocabulary
-from .tokens import Frame, Segment, TokenCodec, Told, close, describe_texts, find_room
+from .tokens import BLOCK, Frame, Segment, TokenCodec, Told, close, describe_texts, find_room
 
 SIDES = ("source", "target")
 
@@ -40,6 +40,7 @@ class PairCodec(TokenCodec):
     zeros: tuple[str, str]  # of the digits of each side
     rooms: tuple[int, int]  # of a text of each side that is to be written
     longest: int  # tokens of a row
+    block: int = BLOCK
 
     def views(self, columns: Columns) -> Columns:
         """Every row twice: the source leads, the target leads."""

@@ -22,7 +22,7 @@ from ..passages import KnownNames, find_window
 from ..slots import Value, code_value, lift
 from ..types import Columns, Data, count_rows, take_rows
 from ..vocabulary import FIRST, Vocabulary
-from .tokens import FRAME, Frame, Segment, TokenCodec, Told, close, describe_texts, find_room
+from .tokens import BLOCK, FRAME, Frame, Segment, TokenCodec, Told, close, describe_texts, find_room
 
 MARKS = ("answer", "/answer", "none")
 PLACEHOLDER = "\ufdd0"  # stands for the answer while names are lifted; no text has it: no character is assigned there
@@ -41,6 +41,7 @@ class QuestionCodec(TokenCodec):
     names: KnownNames
     room: int
     longest: int
+    block: int = BLOCK
 
     def views(self, columns: Columns) -> Columns:
         """The rows that have an answer."""

@@ -24,7 +24,7 @@ from ..slots import Value
 from ..types import Columns, Condition, Process, as_objects
 from ..vocabulary import END, MASK, PAD, Vocabulary
 
-BLOCK = 4  # tokens that are written together
+BLOCK = Blocks.size  # rooms are so many tokens, or twice as many, …
 LONGEST = 511  # tokens of a text
 FRAME = "frame"  # the column of what `lay_out` found
 DESCRIPTOR_SIZE = 256
@@ -80,6 +80,7 @@ class TokenCodec(ABC):
 
     vocabulary: Vocabulary
     longest: int  # tokens of a row
+    block: int  # tokens that are written together
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -87,7 +88,7 @@ class TokenCodec(ABC):
 
     @property
     def process(self) -> Process:
-        return Blocks(mask=MASK, end=END, pad=PAD, size=BLOCK)
+        return Blocks(mask=MASK, end=END, pad=PAD, size=self.block)
 
     @abstractmethod
     def build_frames(self, columns: Columns) -> Iterator[Frame]:

@@ -23,7 +23,7 @@ from ..diffusion.masked import round_up
 from ..slots import lift_known
 from ..types import Columns, Data, as_objects, count_rows
 from ..vocabulary import Vocabulary
-from .tokens import Frame, Segment, TokenCodec, Told, close, describe_texts, find_room
+from .tokens import BLOCK, Frame, Segment, TokenCodec, Told, close, describe_texts, find_room
 
 SLOTS = 8  # of a turn; further values are spelled out by the net
 SPELLED = 3  # pieces of a slot's value that the plan shows
@@ -43,6 +43,7 @@ class TurnCodec(TokenCodec):
     room: int  # of a turn that is to be written
     turns: int  # of a dialogue, at most
     longest: int  # tokens of a row
+    block: int = BLOCK
 
     def decode(self, x: torch.Tensor, columns: Columns) -> Columns:
         """`columns` with all turns; what only conditions have is left out."""

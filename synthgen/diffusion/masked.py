@@ -21,7 +21,7 @@ arXiv:2406.03736, section 3.1).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -29,11 +29,11 @@ import torch
 import torch.nn.functional as F
 
 from ..types import Condition, Drawn, Levels, Steps
+from .decoding import Part, count_looks, is_editing, refine_part, write_part
 from .noise import PROBED, Seed, row_generator, row_generators
 from .stopping import go_on
 
 LEAST = 0.05  # the square of the lowest rate: below it hardly anything is hidden
-SURE = 1e-9  # of a probability, so that logarithms are finite
 NEVER = 1 << 40  # behind every block
 STAYING = 0.75  # of the rows at most are still being written when the others leave
 
@@ -111,11 +111,11 @@ class Blocks:
     def draw_noise(
         self, seed: Seed, indices: Sequence[int] | np.ndarray, shape: tuple[int, ...], steps: Steps
     ) -> torch.Tensor:
-        """Uniform numbers, float32 (B, L, steps, 2): for the token of each position, and for when it is written. Those
+        """Uniform numbers, float32 (B, L, looks, 2): for the token of each position, and for when it is written. Those
         of a shorter row are the first ones of a longer one's."""
-        size = (*shape, steps.steps, 2)
+        size = (*shape, count_looks(steps), 2)
         found = [one.random(size, dtype=np.float32) for one in row_generators(seed, indices, "noise")]
-        return torch.from_numpy(np.stack(found)) if found else torch.zeros(0, *shape, steps.steps, 2)
+        return torch.from_numpy(np.stack(found)) if found else torch.zeros(0, *size)
 
     def solve(self, net: BlockNet, noise: torch.Tensor, condition: Condition, steps: Steps) -> torch.Tensor:
         """Tokens int64 (B, L), everything written; what is known stays as it is."""
@@ -238,27 +238,15 @@ def write_blocks(
     rows = rows.drop_done(reader, found)
     while len(rows.index):
         go_on()
-        part = rows.turn(process.size, process.mask)
+        part = rows.turn(process.size, process.mask, is_editing(steps))
         if bool(part.open.any()):
             logits = reader.look(part.place, part.x, part.there & part.open.any(1, keepdim=True), part.open)
-            part = write_part(part, logits, noise[rows.index[:, None], part.place, part.looks], process, steps)
+            write = refine_part if steps.solver == "refine" else write_part
+            part = write(part, logits, noise[rows.index[:, None], part.place, part.looks], process, steps)
         going = rows.go_on(part, process)
         reader.keep(part.place, part.x, part.there & going[:, None], part.block.expand_as(part.x))
         rows = rows.drop_done(reader, found)
     return found
-
-
-@dataclass(frozen=True)
-class Part:
-    """The block that each row is at."""
-
-    place: torch.Tensor  # int64 (B, R)
-    there: torch.Tensor  # bool (B, R)
-    x: torch.Tensor  # int64 (B, R)
-    free: torch.Tensor  # bool (B, R): nothing was known there
-    open: torch.Tensor  # bool (B, R): still to be written
-    block: torch.Tensor  # int64 (B, 1)
-    looks: torch.Tensor  # int64 (B, 1): how often it has been looked at
 
 
 class Writing:
@@ -266,20 +254,25 @@ class Writing:
 
     def __init__(
         self, index: torch.Tensor, x: torch.Tensor, free: torch.Tensor, segment: torch.Tensor, block: torch.Tensor,
-        left: torch.Tensor, looks: torch.Tensor | None = None,
+        left: torch.Tensor, looks: torch.Tensor | None = None, post: torch.Tensor | None = None,
     ) -> None:  # fmt: skip
         self.index, self.x, self.free, self.segment, self.block = index, x, free, segment, block
         self.left = left  # bool (B, L): positions of blocks that are not done
         self.looks = torch.zeros_like(index)[:, None] if looks is None else looks
+        self.post = torch.zeros_like(index)[:, None] if post is None else post
 
-    def turn(self, size: int, mask: int) -> Part:
-        """The first block of each row that is not done; nothing is there of a row that is."""
+    def turn(self, size: int, mask: int, editing: bool) -> Part:
+        """The first block of each row that is not done; nothing is there of a row that is. With `editing` it is open as
+        a whole until it is done."""
         block = torch.where(self.left, self.block, NEVER).amin(1, keepdim=True)
         inside, order = self.block == block, torch.arange(size, device=self.x.device)
         place = (inside.long().argmax(1)[:, None] + order).clamp(max=self.x.shape[1] - 1)
         there = order < inside.sum(1, keepdim=True)
         x, free = self.x.gather(1, place), self.free.gather(1, place) & there
-        return Part(place, there, x, free, free & (x == mask), block, self.looks)
+        open_ = free & (x == mask)
+        if editing:
+            open_ = free & (open_.any(1, keepdim=True) | (self.post > 0))
+        return Part(place, there, x, free, open_, block, self.looks, self.post)
 
     def go_on(self, part: Part, process: Blocks) -> torch.Tensor:
         """Takes over what was written; bool (B,): rows whose block is done now and that have another."""
@@ -292,7 +285,7 @@ class Writing:
         closed = done & ended & (self.segment == own) & (self.block > part.block)
         self.x = torch.where(closed, process.pad, self.x)
         self.left = self.left & ~closed & ~(done & (self.block <= part.block))
-        self.looks = torch.where(done, 0, part.looks + 1)
+        self.looks, self.post = torch.where(done, 0, part.looks + 1), torch.where(done, 0, part.post)
         going: torch.Tensor = done[:, 0] & self.left.any(1)
         return going
 
@@ -306,45 +299,5 @@ class Writing:
         stay = going.nonzero()[:, 0]
         if count:
             reader.select(stay)
-        state = (self.index, self.x, self.free, self.segment, self.block, self.left, self.looks)
+        state = (self.index, self.x, self.free, self.segment, self.block, self.left, self.looks, self.post)
         return Writing(*(values[stay] for values in state))
-
-
-def write_part(part: Part, logits: torch.Tensor, noise: torch.Tensor, process: Blocks, steps: Steps) -> Part:
-    """A step of confidence-ordered decoding (MaskGIT, Chang et al. 2022, arXiv:2202.04200, section 3.2).
-
-    In each step an equal share of what is open is written, those positions whose token, drawn at the temperature, is
-    the likeliest, after Gumbel noise that fades to nothing; and whatever is sure. `noise` (B, R, 2) is this look's.
-    """
-    open_, total = part.open, min(steps.steps, process.size)
-    logits = logits.float()
-    logits[:, process.mask] = -torch.inf
-    u, v = noise.unbind(2)
-    drawn, likely = choose_tokens(logits, u[open_], steps.temperature)
-    token = part.x.masked_scatter(open_, drawn)
-    chance = torch.zeros_like(u).masked_scatter(open_, likely)
-    fading = process.choice * (1 - (part.looks + 1) / total)
-    score = chance.clamp(min=SURE).log() - fading * (-v.clamp(SURE, 1 - 1e-7).log()).log()
-    rank = torch.argsort(torch.where(open_, score, -torch.inf), dim=1, descending=True, stable=True).argsort(1)
-    now = -(-open_.sum(1, keepdim=True) // (total - part.looks).clamp(min=1))  # so many are written
-    x = torch.where(open_ & ((rank < now) | (chance >= process.sure)), token, part.x)
-    ended = x == process.end
-    x = torch.where((ended.cumsum(1) > ended.long()) & part.free, process.pad, x)  # behind an end
-    return replace(part, x=x, open=open_ & (x == process.mask))
-
-
-def choose_tokens(logits: torch.Tensor, u: torch.Tensor, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """(token int64 (…), its probability (…)) from logits (…, V) and uniform numbers u (…).
-
-    The token is drawn from softmax(logits / temperature), by the inverse of its distribution function; at 0 it is the
-    likeliest. The probability is that at temperature 1.
-    """
-    usual = logits.softmax(-1)
-    if temperature == 0:
-        token = logits.argmax(-1)
-    else:
-        sharp = usual if temperature == 1 else (logits / temperature).softmax(-1)
-        heights = sharp.cumsum(-1)
-        token = torch.searchsorted(heights, (u[..., None] * heights[..., -1:]).contiguous(), right=True)[..., 0]
-        token = token.clamp(max=logits.shape[-1] - 1)
-    return token, usual.gather(-1, token[..., None])[..., 0]

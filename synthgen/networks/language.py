@@ -9,6 +9,7 @@ start it stands and, where a slot for a number stands, the number. The class sca
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -20,14 +21,17 @@ from pydantic import Field
 from tokenizers import Tokenizer
 from torch import nn
 
+from ..diffusion.masked import Blocks
 from ..types import Condition
 from ..vocabulary import Vocabulary
+from .fine_tuning import load_language_model, read_pieces
+from .language_bases import examine_base
 from .options import BaseOptions
 from .preconditioning import Teller
-from .pretrained_language import PretrainedTextDenoiser, load_language_model, read_pieces
+from .pretrained_language import PretrainedTextDenoiser
 from .tokens import Block, Kept, hinder
 
-PIECES = "tokenizer.json"
+PIECES, INDEX = "tokenizer.json", "model_index.json"
 LAST = 1 << 40  # a block behind all others
 EMPTY = LAST + 1  # the block of no token
 ASKED, READ = 256, 64  # positions: in training and between looks, layers are computed of multiples of so many
@@ -38,9 +42,10 @@ class TextOptions(BaseOptions):
     """The shape of a small transformer over pieces of words, and of its vocabulary."""
 
     base: str | None = None
-    """A pretrained masked language model to start from: a Hub id or a folder that transformers' `save_pretrained`
-    wrote, with safetensors and tokenizer.json (ModernBERT, mmBERT, EuroBERT, BERT …). Its size and its pieces are then
-    its own. null: a small transformer from scratch."""
+    """A pretrained language model to start from: a Hub id or a folder, with safetensors and tokenizer.json. Either a
+    masked language model as transformers' `save_pretrained` writes it (ModernBERT, mmBERT, EuroBERT, BERT …), or the
+    folders of diffusers' LLaDA2Pipeline with a model that transformers knows by itself. Its size and its pieces are
+    then its own. null: a small transformer from scratch."""
     width: Annotated[int, Field(ge=32, le=4096, multiple_of=32)] = 128
     """Channels of a token. Not with `base`."""
     depth: int = Field(4, ge=1, le=48)
@@ -48,6 +53,8 @@ class TextOptions(BaseOptions):
     pieces: int = Field(2000, ge=256, le=200_000)
     """Pieces of words at most, learnt from the training rows; the 256 bytes are among them, so any text can be
     written. Not with `base`."""
+    block: int | None = Field(None, ge=1, le=1024)
+    """Tokens that are written together, given all before them; null: 4, or as many as a LLaDA2 base was made for."""
 
 
 def choose_pieces(options: TextOptions, folder: Path | None) -> int | Tokenizer:
@@ -59,13 +66,22 @@ def choose_pieces(options: TextOptions, folder: Path | None) -> int | Tokenizer:
     return read_pieces(options.base, options.revision)
 
 
+def choose_block(options: TextOptions, folder: Path | None) -> int:
+    """How many tokens are written together; where the recipe does not say, as the base or the trained model does."""
+    if options.block is not None or options.base is None:
+        return options.block or Blocks.size
+    if folder is not None:
+        return int(json.loads((folder / INDEX).read_text(encoding="utf-8"))["size"])
+    return examine_base(options.base, options.revision).block or Blocks.size
+
+
 def build_text_network(
     options: TextOptions, vocabulary: Vocabulary, *, segments: int, length: int, classes: int = 0, values: int = 0
 ) -> TextDenoiser | PretrainedTextDenoiser:
     """A denoiser of rows of up to `length` tokens in `segments` texts, told a class and numbers below `values`."""
     shape = {"segments": segments, "length": length, "classes": classes, "values": values}
     if options.base is not None:
-        return load_language_model(options.base, options.revision, vocabulary, **shape)
+        return load_language_model(options, vocabulary, **shape)
     return TextDenoiser(vocabulary=len(vocabulary), width=options.width, depth=options.depth, **shape)
 
 

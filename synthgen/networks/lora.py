@@ -3,6 +3,7 @@
 The layers themselves are frozen. The second matrix starts at zero, so a net says at first what it said before.
 
     add_lora(net, rank=16, alpha=16, targets=("to_q", "to_k", "to_v", "to_out.0"))
+    add_lora(net, rank=16, alpha=16, targets=find_attention(net))
     merge_lora(net)     # for sampling: the layers with what was learnt, at their own price
 """
 
@@ -17,6 +18,7 @@ from torch import nn
 from ..errors import UserError
 
 LAYERS = (nn.Linear, nn.Conv2d, nn.Conv1d)
+ATTENTION = ("attn", "attention")
 MATRICES = "lora_"  # what the names of peft's parameters have in them
 
 
@@ -47,6 +49,18 @@ def find_layers(net: nn.Module, targets: tuple[str, ...]) -> list[str]:
         for name, module in net.named_modules()
         if isinstance(module, LAYERS) and any(f".{name}".endswith(f".{target}") for target in targets)
     ]
+
+
+def find_attention(net: nn.Module) -> tuple[str, ...]:
+    """Ends of the names of the linear layers inside attention, from the word that says so on: "attn.Wqkv",
+    "attention.self.query". Libraries call them differently, but say in the name of what holds them what it is."""
+    found = set()
+    for name, module in net.named_modules():
+        words = name.split(".")
+        holders = [at for at, word in enumerate(words[:-1]) if any(part in word.lower() for part in ATTENTION)]
+        if isinstance(module, nn.Linear) and holders:
+            found.add(".".join(words[holders[0] :]))
+    return tuple(sorted(found))
 
 
 def list_endings(net: nn.Module) -> list[str]:

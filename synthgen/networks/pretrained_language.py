@@ -1,49 +1,46 @@
-"""A pretrained masked language model as the denoiser of texts: any `AutoModelForMaskedLM` of transformers.
+"""A pretrained language model that fills in hidden tokens, as the denoiser of texts.
 
-Its tokens are the pieces, and slots and marks are tokens added to it. A row's class, the text that a position is of and
-the numbers of slots are added to the embeddings, as zeros at first, so that training starts from what the model knows.
-It keeps no keys of what it has read: a reader hands it the row anew at every look. Knows nothing of tasks.
+Its tokens are the pieces; slots and marks are tokens beside it, so that nothing of its own is copied or grows. A row's
+class, the text that a position is of and the numbers of slots are added to the embeddings, as zeros at first, so that
+training starts from what the model knows. It keeps no keys of what it has read: a reader hands it the row anew at every
+look. Knows nothing of tasks, nor of checkpoints (`language_bases`).
 
-    pieces = read_pieces("answerdotai/ModernBERT-base", None)     # a Tokenizer, for the vocabulary
-    net = load_language_model("answerdotai/ModernBERT-base", None, vocabulary, segments=2, length=64, classes=20)
+    net = PretrainedTextDenoiser(base={"model_type": "modernbert", ...}, own=12, pieces=50368, segments=2)
 """
 
 from __future__ import annotations
 
-import inspect
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path
 from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
+import transformers
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
-from tokenizers import Tokenizer
 from torch import nn
-from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel
-from transformers.utils import logging
+from transformers import AutoConfig, PreTrainedModel
 
-from ..errors import UserError
 from ..types import Condition
-from ..vocabulary import END, FIRST, MASK, PAD, Vocabulary
+from ..vocabulary import FIRST
+from .lora import add_lora
 
 LAST = 1 << 40  # a block behind all others
-ROUNDING = 1e-4  # of the largest number, between two rows that ought to be equal
 ASKED: ContextVar[torch.Tensor] = ContextVar("asked")  # positions (B, L) whose logits this thread wants
 
 
 class PretrainedTextDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """Token numbers (B, L) -> logits of the positions that are asked for (N, vocabulary), as `diffusion.masked` has it.
 
-    `base` is the model's own configuration, enlarged by `own` tokens; `special` are its pad, mask and end; `pieces` its
-    tokenizer's tokens, of which those in `banned` are never written.
+    `base` is the model's own configuration and `head` the class of transformers that builds it; `special` are its pad,
+    mask and end; `own` tokens stand beside it; `pieces` are its tokenizer's tokens, of which those in `banned` are
+    never written. `lora` are the arguments of `add_lora`, where it has such matrices. `language` is the model itself,
+    where it was loaded already.
     """
 
     config_name = "config.json"
+    ignore_for_config = ["language"]
+    _supports_gradient_checkpointing = True
 
     @register_to_config
     def __init__(
@@ -56,23 +53,27 @@ class PretrainedTextDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         segments: int = 1,
         classes: int = 0,
         values: int = 0,
+        head: str = "AutoModelForMaskedLM",
+        lora: dict[str, Any] | None = None,
+        language: Any = None,
     ) -> None:
         super().__init__()
-        config = AutoConfig.for_model(**base)
-        self.language = AutoModelForMaskedLM.from_config(config, attn_implementation="sdpa")
-        untie(self.language)
+        self.language = build_language(base, head) if language is None else language
+        first = cast(nn.Embedding, self.language.get_input_embeddings())
+        self.added = OwnTokens(own, self.language) if own else None
+        extend(self.language, self.added)
         self.language.base_model.register_forward_hook(choose_asked)
-        width = self.language.get_input_embeddings().embedding_dim
+        width = first.embedding_dim
         self.segment = nn.Embedding(segments + 1, width)  # the first: always seen
         self.value = nn.Embedding(values + 1, width) if values else None  # the first: no number
         self.label = nn.Embedding(classes + 1, width) if classes else None  # the last: not told
         for embedding in (self.segment, self.value, self.label):
             if embedding is not None:
                 nn.init.zeros_(embedding.weight)
-        added = config.vocab_size - own
-        self.numbers = [*special, *range(added, added + own), *range(pieces)]  # of the model, for each of our tokens
         self.never = [FIRST + own + piece for piece in banned]
         self.first = first_place(self.language)
+        if lora is not None:
+            add_lora(self.language, **lora)
 
     def forward(
         self, x: torch.Tensor, sigma: torch.Tensor, condition: Condition, keep: torch.Tensor | None = None
@@ -97,8 +98,7 @@ class PretrainedTextDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
     ) -> torch.Tensor:  # fmt: skip
         """Logits (N, vocabulary) of the positions `asked` (bool (B, L)), which stand at `place` (B, L) of their rows
         and look at those `allowed` (bool (B, L, L)); "segment" and "value" (B, L) are theirs."""
-        numbers = torch.tensor(self.numbers, device=x.device)
-        h = self.language.get_input_embeddings()(numbers[x]) + self.segment(condition["segment"] + 1)
+        h = self.embed(self.number(x)) + self.segment(condition["segment"] + 1)
         if self.value is not None and "value" in condition:
             h = h + self.value(condition["value"])
         h = h if told is None else h + told
@@ -108,9 +108,34 @@ class PretrainedTextDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
             found = self.language(inputs_embeds=h, attention_mask=masks, position_ids=place + self.first)
         finally:
             ASKED.reset(before)
-        logits: torch.Tensor = found.logits[0][:, numbers]
+        scores, size = found.logits[0], self.size
+        parts = (scores[:, list(self.config.special)], scores[:, size:], scores[:, : self.config.pieces])
+        logits = torch.cat(parts, 1)
         logits[:, self.never] = -torch.inf
         return logits
+
+    @property
+    def size(self) -> int:
+        """The tokens of the model itself; ours stand behind them."""
+        return cast(nn.Embedding, self.language.get_input_embeddings()).num_embeddings
+
+    def number(self, x: torch.Tensor) -> torch.Tensor:
+        """What the model calls our tokens."""
+        first_piece = FIRST + self.config.own
+        special = torch.tensor(self.config.special, device=x.device)[x.clamp(max=FIRST - 1)]
+        return torch.where(x < FIRST, special, torch.where(x < first_piece, x - FIRST + self.size, x - first_piece))
+
+    def embed(self, numbers: torch.Tensor) -> torch.Tensor:
+        """What the tokens of those numbers of the model are."""
+        first, size = self.language.get_input_embeddings(), self.size
+        found: torch.Tensor = first(numbers.clamp(max=size - 1))
+        if self.added is None:
+            return found
+        return torch.where((numbers >= size)[..., None], self.added.enter((numbers - size).clamp(min=0)), found)
+
+    def enable_gradient_checkpointing(self, gradient_checkpointing_func: Any = None) -> None:
+        """The model's layers are computed again in the backward pass. A ValueError if it cannot do that."""
+        self.language.gradient_checkpointing_enable({"use_reentrant": False})
 
     def start(self, condition: Condition, keep: torch.Tensor | None = None) -> RereadingReader:
         """A reader of rows of that condition, block by block (`diffusion.masked`)."""
@@ -198,134 +223,59 @@ def mask_attention(allowed: torch.Tensor, place: torch.Tensor, config: Any) -> A
     return {"full_attention": full, "sliding_attention": (allowed & near | itself)[:, None]}
 
 
-class Readout(nn.Module):
-    """The last layer of a model that is its first one too: nothing is stored twice."""
+class OwnTokens(nn.Module):
+    """Tokens beside those of a model: what they are and, where its last layer is not its first one, how they are
+    scored. They start out like its own, at random."""
 
-    def __init__(self, embedding: nn.Embedding, bias: torch.Tensor | None) -> None:
+    def __init__(self, count: int, model: PreTrainedModel) -> None:
         super().__init__()
-        self.embedding = (embedding,)  # in a tuple: no submodule
-        self.bias = None if bias is None else nn.Parameter(bias.detach().clone())
+        first, last = cast(nn.Embedding, model.get_input_embeddings()), cast(nn.Linear, model.get_output_embeddings())
+        self.enter = nn.Embedding(count, first.embedding_dim)
+        tied = model.config.tie_word_embeddings
+        self.leave = None if tied else nn.Linear(last.weight.shape[1], count, bias=False)
+        self.bias = None if last.bias is None else nn.Parameter(last.bias.detach().mean().repeat(count))
+        for layer, like in ((self.enter, first), (self.leave, last)):
+            if layer is not None:
+                spread, middle = torch.std_mean(like.weight.detach().float(), 0)
+                layer.weight.data = middle + spread * torch.randn(layer.weight.shape, device=middle.device)
+
+    def score(self, h: torch.Tensor) -> torch.Tensor:
+        return F.linear(h, (self.leave or self.enter).weight, self.bias)
+
+
+class Readout(nn.Module):
+    """The last layer of a model, and behind it the scores of our own tokens. One that is its first layer too is not
+    stored twice."""
+
+    def __init__(self, first: nn.Embedding, last: nn.Linear, tied: bool, own: OwnTokens | None) -> None:
+        super().__init__()
+        self.beside = (first, own)  # in a tuple: no submodules
+        self.layer = None if tied else last
+        self.bias = None if not tied or last.bias is None else nn.Parameter(last.bias.detach().clone())
 
     @property
     def weight(self) -> torch.Tensor:
-        return self.embedding[0].weight
+        return (self.layer or self.beside[0]).weight
 
     def forward(self, h: torch.Tensor) -> torch.Tensor:
-        return F.linear(h, self.weight, self.bias)
+        own = self.beside[1]
+        found: torch.Tensor = F.linear(h, self.weight, self.bias) if self.layer is None else self.layer(h)
+        return found if own is None else torch.cat([found, own.score(h)], -1)
 
 
-def untie(model: PreTrainedModel) -> None:
-    """A last layer that is the first one too is put in terms of it, and a bias with two names keeps one."""
-    if not model.config.tie_word_embeddings:
-        return
-    last = model.get_output_embeddings()
-    model.set_output_embeddings(Readout(cast(nn.Embedding, model.get_input_embeddings()), last.bias))
+def build_language(base: dict[str, Any], head: str) -> PreTrainedModel:
+    """A model of that configuration, with weights at random, built by that class of transformers."""
+    model: PreTrainedModel = getattr(transformers, head).from_config(
+        AutoConfig.for_model(**base), attn_implementation="sdpa"
+    )
+    return model
+
+
+def extend(model: PreTrainedModel, own: OwnTokens | None) -> None:
+    """Gives a model a last layer that also scores our own tokens; a bias with two names keeps one."""
+    first, last = cast(nn.Embedding, model.get_input_embeddings()), cast(nn.Linear, model.get_output_embeddings())
+    model.set_output_embeddings(Readout(first, last, model.config.tie_word_embeddings, own))
     for name, other in dict(model._tied_weights_keys or {}).items():
         if name.endswith("bias"):
             module, _, leaf = other.rpartition(".")
             model.get_submodule(module)._parameters[leaf] = None
-
-
-def read_pieces(base: str, revision: str | None) -> Tokenizer:
-    """The tokenizer of a checkpoint; what looks like one of its special tokens in a text is text."""
-    tokenizer = _load(AutoTokenizer, base, revision)
-    if not getattr(tokenizer, "is_fast", False):
-        raise UserError(f"model.base: {base} has no tokenizer.json; choose a base with a fast tokenizer")
-    copy = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
-    copy.encode_special_tokens = True
-    copy.no_padding()
-    copy.no_truncation()
-    return copy
-
-
-def load_language_model(
-    base: str, revision: str | None, vocabulary: Vocabulary, *, segments: int, length: int, classes: int = 0,
-    values: int = 0,
-) -> PretrainedTextDenoiser:  # fmt: skip
-    """The model of a checkpoint, with tokens of our own, for rows of at most `length` tokens. UserErrors name
-    model.base."""
-    tokenizer = _load(AutoTokenizer, base, revision)
-    language = _load(AutoModelForMaskedLM, base, revision, attn_implementation="sdpa", dtype=torch.float32)
-    end = next((i for i in (tokenizer.sep_token_id, tokenizer.eos_token_id) if i is not None), None)
-    special = {"pad": tokenizer.pad_token_id, "mask": tokenizer.mask_token_id, "sep or eos": end}
-    for name, number in special.items():
-        if number is None:
-            raise UserError(f"model.base: the tokenizer of {base} has no {name} token; choose a masked language model")
-    if tokenizer.vocab_size > language.get_input_embeddings().num_embeddings:
-        raise UserError(
-            f"model.base: the tokenizer of {base} knows more tokens than its model; name a whole checkpoint"
-        )
-    longest = getattr(language.config, "max_position_embeddings", length) - first_place(language)
-    if longest < length:
-        raise UserError(
-            f"model.base: {base} reads {longest} tokens and rows here have up to {length}; choose a longer base, or "
-            "shorter rows"
-        )
-    own = vocabulary.first_piece - FIRST
-    with _quiet():
-        language.resize_token_embeddings(language.get_input_embeddings().num_embeddings + own)
-    described = json.loads(language.config.to_json_string(use_diff=False))
-    described.pop("dtype", None)
-    net = PretrainedTextDenoiser(
-        base=described, special=tuple(special.values()), own=own, pieces=vocabulary.tokenizer.get_vocab_size(),
-        banned=tuple(sorted(set(tokenizer.all_special_ids))), segments=segments, classes=classes, values=values,
-    )  # fmt: skip
-    untie(language)
-    net.language.load_state_dict(language.state_dict())
-    _refuse_unmasked(net, base)
-    return net
-
-
-@torch.no_grad()
-def _refuse_unmasked(net: PretrainedTextDenoiser, base: str) -> None:
-    """A UserError for a model that looks at what is not allowed, or cannot be told where tokens stand."""
-    takes = inspect.signature(net.language.forward).parameters
-    if not {"position_ids", "inputs_embeds", "attention_mask"} <= set(takes):
-        raise UserError(f"model.base: {base} cannot be told where tokens stand; choose one such as ModernBERT or BERT")
-    x = torch.tensor([[PAD, END, MASK], [PAD, PAD, MASK]])
-    allowed = torch.eye(3, dtype=torch.bool).expand(2, -1, -1)
-    place, none = torch.arange(3).expand_as(x), torch.zeros_like(x)
-    net.eval()
-    one, other = net.read(x, {"segment": none}, place, allowed, x == MASK, None)
-    net.train()
-    # the same up to rounding, which a row's place in memory may change
-    if not torch.allclose(one, other, rtol=0, atol=ROUNDING * float(one.abs().max())):
-        raise UserError(f"model.base: {base} looks at tokens it may not see; choose one such as ModernBERT or BERT")
-
-
-def _load(cls: Any, base: str, revision: str | None, **more: Any) -> Any:
-    if not base.strip():
-        raise UserError("model.base: '' is no checkpoint; name a folder or a Hub id, or write null")
-    if len(Path(base).parts) > 2 and not Path(base).is_dir():
-        raise UserError(
-            f"model.base: there is no folder {base}; name one, or a Hub id such as answerdotai/ModernBERT-base"
-        )
-    if Path(base).is_dir() and not (Path(base) / "config.json").is_file():
-        raise UserError(
-            f"model.base: {base} has no config.json; name a folder that transformers' save_pretrained wrote"
-        )
-    if cls is AutoModelForMaskedLM:
-        more["use_safetensors"] = True
-    try:
-        with _quiet():
-            return cls.from_pretrained(base, revision=revision, trust_remote_code=False, **more)
-    except (OSError, ValueError, KeyError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise UserError(
-            f"model.base: {base} could not be loaded as a masked language model of transformers ({first}); name a "
-            "folder or a Hub id that has config.json, tokenizer.json and safetensors"
-        ) from None
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the bars and notes of transformers, which would tear our own."""
-    bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()

@@ -52,15 +52,15 @@ class RowPipeline(DiffusionPipeline):  # type: ignore[misc]
 class BlockPipeline(DiffusionPipeline):  # type: ignore[misc]
     """A denoiser of token numbers and its process; what the numbers spell stands in tokenizer.json beside it."""
 
-    def __init__(self, denoiser: ModelMixin, mask: int = 1, end: int = 2, pad: int = 0) -> None:
+    def __init__(self, denoiser: ModelMixin, mask: int = 1, end: int = 2, pad: int = 0, size: int = 4) -> None:
         super().__init__()
         self.register_modules(denoiser=denoiser)
-        self.register_to_config(mask=mask, end=end, pad=pad)
+        self.register_to_config(mask=mask, end=end, pad=pad, size=size)
 
     @torch.no_grad()
     def __call__(self, condition: Condition, num_inference_steps: int = 16, seed: int = 0) -> torch.Tensor:
         """Tokens int64 (B, L) for a condition with known, segment and offset (B, L), as `Blocks` says."""
-        process = Blocks(self.config["mask"], self.config["end"], self.config["pad"])
+        process = Blocks(self.config["mask"], self.config["end"], self.config["pad"], self.config["size"])
         steps, known = SampleOptions(steps=num_inference_steps), condition["known"]
         noise = process.draw_noise(seed, range(len(known)), (known.shape[1],), steps)
         return process.solve(self.denoiser, noise, condition, steps)
@@ -71,7 +71,7 @@ def save_pipeline(denoiser: ModelMixin, process: Process, folder: Path, **parts:
     scheduler = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=1.0)
     pipeline: DiffusionPipeline = RowPipeline(denoiser, scheduler, **parts)
     if isinstance(process, Blocks):
-        pipeline = BlockPipeline(denoiser, process.mask, process.end, process.pad)
+        pipeline = BlockPipeline(denoiser, process.mask, process.end, process.pad, process.size)
     pipeline.save_pretrained(str(folder), safe_serialization=True, max_shard_size=ONE_FILE)
 
 

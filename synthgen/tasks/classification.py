@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from ..codecs.images import ImageCodec, augment_images, fit_label_codec
-from ..codecs.latents import LatentCodec, build_image_network, open_latents
+from ..codecs.latents import LatentCodec, build_image_network, examine_images, open_latents
 from ..evaluation.learners import ImageClassifierLearner
 from ..export.parquet import decode_png, encode_png
 from ..judges.classifier import fit_classifier_judge
@@ -62,6 +62,7 @@ TASK = Task(
     hub_tags={"task_categories": ["image-classification"]},
     describe=lambda options: describe_source(options, "label"),
     load=load_labelled_images,
+    examine=examine_images,
     codec=build_codec,
     network=build_network,
     augment=augment_images,

@@ -5,6 +5,7 @@ are right by construction; what an assistant states of territories is held again
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from ..judges.intents import fit_intent_judge
 from ..labels.class_mix import label_classes
 from ..labels.plan_options import PlanConditionOptions
 from ..labels.plans import Plan, Plans, build_plans
-from ..networks.language import TextOptions, build_text_network, choose_pieces
+from ..networks.fine_tuning import examine_language
+from ..networks.language import TextOptions, build_text_network, choose_block, choose_pieces
 from ..networks.turns import find_spans
 from ..sources import ConversationSourceOptions, describe_conversations, load_conversations
 from ..sources.text.assistant_facts import check_facts
@@ -28,6 +30,10 @@ from ..task import Task
 from ..types import Check, Columns, Data, LabelGenerator, as_objects
 
 PLANNED = ("role", "intent", "slots")  # of a turn
+
+
+def build_codec(data: Data, options: TextOptions, folder: Path | None) -> TurnCodec:
+    return replace(fit_turn_codec(data, choose_pieces(options, folder)), block=choose_block(options, folder))
 
 
 def build_network(data: Data, codec: TurnCodec, options: TextOptions) -> Any:
@@ -152,8 +158,9 @@ TASK = Task(
     hub_tags={"task_categories": ["text-generation", "text-classification"], "task_ids": ["dialogue-modeling"]},
     describe=describe_conversations,
     load=load_conversations,
-    codec=lambda data, options, folder: fit_turn_codec(data, choose_pieces(options, folder)),
+    codec=build_codec,
     network=build_network,
+    examine=examine_language,
     labels=build_labels,
     fit_judge=fit_intent_judge,
     learner=build_conversation_learner,

@@ -21,7 +21,8 @@ from ..judges.reader import fit_reader_judge
 from ..labels.class_mix import label_classes
 from ..labels.span_options import SpanConditionOptions
 from ..labels.spans import Spans, build_spans
-from ..networks.language import TextOptions, build_text_network, choose_pieces
+from ..networks.fine_tuning import examine_language
+from ..networks.language import TextOptions, build_text_network, choose_block, choose_pieces
 from ..passages import KnownNames, find_window
 from ..slots import SLOTS, VALUES
 from ..sources import QuestionSourceOptions, describe_questions, load_questions
@@ -39,7 +40,8 @@ def load_with_names(options: QuestionSourceOptions, seed: int) -> Data:
 
 
 def build_codec(data: Data, options: TextOptions, folder: Path | None) -> QuestionCodec:
-    return fit_question_codec(data, data.details["names"], choose_pieces(options, folder), SLOTS)
+    codec = fit_question_codec(data, data.details["names"], choose_pieces(options, folder), SLOTS)
+    return replace(codec, block=choose_block(options, folder))
 
 
 def build_network(data: Data, codec: QuestionCodec, options: TextOptions) -> Any:
@@ -141,6 +143,7 @@ TASK = Task(
     load=load_with_names,
     codec=build_codec,
     network=build_network,
+    examine=examine_language,
     labels=build_labels,
     fit_judge=fit_reader_judge,
     learner=QuestionLearner,

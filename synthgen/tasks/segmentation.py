@@ -13,7 +13,7 @@ import numpy as np
 
 from ..codecs.appearance import measure_appearance
 from ..codecs.images import ImageCodec, augment_images, fit_mask_codec
-from ..codecs.latents import LatentCodec, build_image_network, open_latents
+from ..codecs.latents import LatentCodec, build_image_network, examine_images, open_latents
 from ..evaluation.learners import ImageSegmenterLearner
 from ..evaluation.pictures import PAPER, UNKNOWN, class_colours, overlay_mask
 from ..export.coco import write_coco
@@ -126,6 +126,7 @@ TASK = Task(
     hub_tags={"task_categories": ["image-segmentation"], "task_ids": ["semantic-segmentation"]},
     describe=lambda options: describe_source(options, "mask"),
     load=load_masked_images,
+    examine=examine_images,
     codec=build_codec,
     network=build_network,
     augment=augment_images,

@@ -21,7 +21,8 @@ from ..judges.translator import fit_translation_judge
 from ..labels.class_mix import label_classes
 from ..labels.pair_options import PairConditionOptions
 from ..labels.pairs import Pairs, build_pairs
-from ..networks.language import TextOptions, build_text_network, choose_pieces
+from ..networks.fine_tuning import examine_language
+from ..networks.language import TextOptions, build_text_network, choose_block, choose_pieces
 from ..slots import SLOTS, VALUES, Names, find_shared
 from ..sources import PairSourceOptions, describe_pairs, load_pairs
 from ..sources.text.phrases import is_translation
@@ -40,7 +41,8 @@ def load_with_names(options: PairSourceOptions, seed: int) -> Data:
 
 
 def build_codec(data: Data, options: TextOptions, folder: Path | None) -> PairCodec:
-    return fit_pair_codec(data, data.details["names"], choose_pieces(options, folder), SLOTS)
+    codec = fit_pair_codec(data, data.details["names"], choose_pieces(options, folder), SLOTS)
+    return replace(codec, block=choose_block(options, folder))
 
 
 def build_network(data: Data, codec: PairCodec, options: TextOptions) -> Any:
@@ -120,6 +122,7 @@ TASK = Task(
     load=load_with_names,
     codec=build_codec,
     network=build_network,
+    examine=examine_language,
     labels=build_labels,
     annotate=lambda columns, data: {"lead": np.zeros(len(columns["label"]), np.int64), **columns},
     fit_judge=fit_translation_judge,

@@ -22,6 +22,7 @@ from torch import nn
 
 from ..diffusion.noise import step_generator
 from ..diffusion.precision import bf16_is_fast
+from ..errors import UserError
 from ..types import Codec, Columns, Condition, Data, count_rows, group_by_width, take_rows, thin_rows
 from .checkpoint import Checkpoints
 from .ema import Average, trained
@@ -98,6 +99,8 @@ class Training:
             mixed_precision="bf16" if precision == "bf16" else "no", gradient_accumulation_steps=options.accumulate,
             kwargs_handlers=[sharing],
         )  # fmt: skip
+        if options.gradient_checkpointing:
+            save_memory(net)
         self.net = net.to(self.accelerator.device)
         sharing.find_unused_parameters = processes.count > 1 and self.leaves_some_out()
         self.net = self.accelerator.prepare_model(net)
@@ -250,6 +253,17 @@ class Training:
         )
         (self.best_average if self.progress.best_step else self.average).swap(self.inner)
         return self.progress
+
+
+def save_memory(net: nn.Module) -> None:
+    """Layers are computed again in the backward pass. A UserError for a net that cannot do that."""
+    try:
+        net.enable_gradient_checkpointing()  # type: ignore[operator]
+    except (AttributeError, ValueError):
+        raise UserError(
+            "train.gradient_checkpointing: this model keeps all its layers; set it to false, and train.batch_size "
+            "lower where memory is short"
+        ) from None
 
 
 @torch.no_grad()

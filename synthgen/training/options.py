@@ -27,8 +27,10 @@ class TrainOptions(Options):
     """Rows in a forward pass."""
     accumulate: int = Field(1, ge=1, le=4096)
     """Forward passes before each optimiser step."""
-    optimizer: Literal["muon", "adamw"] = "muon"
-    """muon: orthogonalised momentum on matrices and kernels, AdamW on the rest; adamw: AdamW on everything."""
+    optimizer: Literal["muon", "adamw", "adamw8bit"] = "muon"
+    """muon: orthogonalised momentum on matrices and kernels, AdamW on the rest and on those of lora; adamw: AdamW on
+    everything; adamw8bit: the same with a quarter of the memory for its state, by the package bitsandbytes, on an
+    NVIDIA GPU."""
     learning_rate: float = Field(2e-3, gt=0, le=10)
     """The peak; Muon's update is scaled to the size of AdamW's, so one value serves both."""
     weight_decay: float = Field(0.01, ge=0, le=1)
@@ -54,6 +56,9 @@ class TrainOptions(Options):
     """Spread of the noise levels."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """auto: bf16 where the CPU has avx512_bf16 or AMX, or on CUDA; else fp32."""
+    gradient_checkpointing: bool = False
+    """Compute a large model's layers again in the backward pass instead of keeping them: less memory, a third more
+    time. For pretrained bases."""
     validate_every: float = Field(0.1, gt=0, le=1)
     """Share of the training between two looks at the validation loss."""
     checkpoint_seconds: float = Field(20, gt=0, le=86400)

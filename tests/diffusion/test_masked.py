@@ -8,7 +8,8 @@ import pytest
 import torch
 from reading import learn_and_read
 
-from synthgen.diffusion.masked import LEAST, Blocks, choose_tokens, draw_rates, hide_blocks, number_blocks
+from synthgen.diffusion.decoding import choose_tokens
+from synthgen.diffusion.masked import LEAST, Blocks, draw_rates, hide_blocks, number_blocks
 from synthgen.networks.language import TextDenoiser
 from synthgen.sampling.options import SampleOptions
 from synthgen.training.options import TrainOptions

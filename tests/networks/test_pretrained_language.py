@@ -142,7 +142,7 @@ def test_bases_that_do_not_serve_are_refused(tmp_path):
         build_text_network(TextOptions(base=str(base)), vocabulary, **{**SHAPE, "length": 65})
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "config.json").write_text("{}")
-    broken = (str(tmp_path / "broken"), "could not be loaded as a masked language model")
+    broken = (str(tmp_path / "broken"), "names no model of transformers")
     for name, match in ((str(tmp_path), "has no config.json"), broken, (" ", "''"), ("/no/such", "there is no folder")):
         with pytest.raises(UserError, match=rf"^model.base: .*{match}"):
             choose_pieces(TextOptions(base=name), None)

@@ -153,13 +153,49 @@ def test_rows_of_a_pretrained_base_are_made_again(run, tmp_path):
     assert outcome.code == 0 and data_digests(folder) == before, outcome.err
 
 
-def test_a_base_that_is_not_there_is_named(run, tmp_path):
-    folder, outcome = run("translation", f"model.base={tmp_path / 'nowhere'}")
-    told = outcome.err.splitlines()[-1]
-    assert (
-        outcome.code == 2 and told.startswith("synthgen: model.base: there is no folder ") and "Traceback" not in told
-    )
-    assert not (folder / "model").exists()
+def _rename_weights(base: Path) -> None:
+    (base / "model.safetensors").rename(base / "pytorch_model.bin")
+
+
+def _need_code(base: Path) -> None:
+    config = json.loads((base / "config.json").read_text())
+    (base / "config.json").write_text(json.dumps({**config, "model_type": "own", "auto_map": {"AutoModel": "own.Own"}}))
+
+
+@pytest.mark.parametrize("command_name", ["run", "validate"])
+@pytest.mark.parametrize(
+    ("spoil", "more", "told"),
+    [
+        (None, "model.base=/no/such/folder", "model.base: there is no folder /no/such/folder"),
+        (_rename_weights, "count=6", "its weights only as pytorch_model.bin, a pickle"),
+        (_need_code, "count=6", "needs code of its own (own; auto_map in config.json), which is never run"),
+        (None, "model.targets=[to_q]", "model.targets: no layer of "),
+        (lambda base: (base / "tokenizer.json").write_text("{}"), "count=6", "model.base: "),
+    ],
+)
+def test_a_base_that_does_not_serve_is_refused_first(command, command_name, spoil, more, told, tmp_path):
+    base = write_base("bert", tmp_path / "base")
+    if spoil:
+        spoil(base)
+    settings = (f"model.base={base}", "source.rows=200", more)
+    words = [word for change in settings for word in ("--set", change)]
+    outcome = command(command_name, "translation", "--out", tmp_path / "run", *words)
+    line = outcome.err.splitlines()[-1]
+    assert outcome.code == 2 and line.startswith("synthgen: model.") and told in line, outcome.err
+    assert "Traceback" not in outcome.err and not (tmp_path / "run").exists()
+
+
+def test_refinement_is_for_texts(command, tmp_path):
+    outcome = command("run", "classification", "--out", tmp_path / "run", "--set", "sample.solver=refine")
+    assert outcome.code == 2 and "sample.solver: refine writes texts, and rows of classification" in outcome.err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("change", ["sample.threshold=0.5", "sample.editing_threshold=0.5"])
+def test_thresholds_without_refinement_are_refused(command, tmp_path, change):
+    name = change.partition("=")[0].partition(".")[2]
+    outcome = command("validate", "translation", "--set", change)
+    assert outcome.code == 2 and f"{name} is of solver refine, and solver is dpm++" in outcome.err
 
 
 def test_changed_rows_are_not_for_pretrained_bases(run, tmp_path):

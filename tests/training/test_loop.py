@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from synthgen.codecs.images import augment_images, fit_label_codec
+from synthgen.errors import UserError
 from synthgen.networks.unet import UNetOptions, build_unet
 from synthgen.training.encoded import EncodedRows, batch_index, batch_of_groups
 from synthgen.training.loop import AS_IT_IS, train
@@ -218,3 +219,8 @@ def test_batches_of_groups_hold_one_width_and_every_row_once_an_epoch():
         assert set(np.concatenate(epoch).tolist()) == set(range(10))
     assert any((a != b).any() for a, b in zip(batches[:4], batches[4:], strict=True))
     assert all((a == batch_of_groups(sizes, n, 3, 0, groups)).all() for n, a in enumerate(batches))
+
+
+def test_a_net_that_keeps_all_its_layers_says_so(data, tmp_path):
+    with pytest.raises(UserError, match=r"^train\.gradient_checkpointing: .* set it to false"):
+        run(data, tmp_path, OPTIONS.model_copy(update={"gradient_checkpointing": True}))
