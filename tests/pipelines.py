@@ -64,6 +64,7 @@ def _unet(**more: Any) -> Any:
 def _ddim(**more: Any) -> Any:
     return d.DDIMScheduler(
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False, set_alpha_to_one=False,
+        steps_offset=1,
         **more,
     )  # fmt: skip
 

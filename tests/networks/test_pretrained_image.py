@@ -280,3 +280,22 @@ def test_training_is_the_same_whatever_was_drawn_before(bases):
     net = task.network(data, task.codec(data, options, None), options).train()
     x, sigma, label = torch.randn(64, 4, 8, 8), torch.full((64,), 0.5), torch.arange(64) % 10
     assert torch.equal(*(net(add_noise(x, x, sigma), sigma, {"label": label}) for _ in range(2)))
+
+
+@pytest.mark.parametrize("name", ["sd", "sd3", "dit"])
+def test_layers_that_are_computed_again_teach_the_same(bases, name):
+    task, data = load_rows("classification")
+    options = task.model_options(base=str(bases[name]), size=16, adapt="full")
+    net = task.network(data, task.codec(data, options, None), options).train()
+    x, sigma, label = torch.randn(2, 4, 8, 8), torch.full((2,), 0.5), torch.arange(2)
+
+    def learn():
+        net.zero_grad()
+        net(x, sigma, {"label": label}).square().mean().backward()
+        return {n: p.grad.clone() for n, p in net.named_parameters() if p.grad is not None}
+
+    plain = learn()
+    net.enable_gradient_checkpointing()
+    assert any(getattr(module, "gradient_checkpointing", False) for module in net.modules())
+    again = learn()
+    assert plain.keys() == again.keys() and all(torch.allclose(plain[n], again[n], atol=1e-6) for n in plain)
