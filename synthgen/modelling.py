@@ -9,6 +9,7 @@ Where several processes train, the others call `follow_training`.
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import time
@@ -62,6 +63,8 @@ def fit_model(
         net = _build(recipe, lesson.task, lesson.data, lesson.codec)
         progress.stage("train", 100)
         _train(recipe, place, lesson, progress, net, processes)
+        del net  # before its saved weights are read
+        gc.collect()
     processes.leave()
     history = json.loads((place.model / HISTORY).read_text())
     history["model_sha256"] = digest(place.model / WEIGHTS)
@@ -144,6 +147,7 @@ def _train(
         net, codec, data, recipe.train, seed=recipe.seed, folder=place.state / "training", augment=lesson.task.augment,
         look=look, report=tell, processes=processes,
     )  # fmt: skip
+    gc.collect()  # what the training kept refers to itself, and a copy of the net is made next
     if not all(bool(torch.isfinite(p).all()) for p in net.parameters()) or not result.step:
         raise UserError(
             f"train.learning_rate: {recipe.train.learning_rate:g} made the loss overflow before the first good "
@@ -157,7 +161,8 @@ def _train(
         "processes": processes.count,
     }  # fmt: skip
     with sealed_folder(place.model) as folder:
-        save_pipeline(_copy(net, torch.device("cpu")), codec.process, folder, **codec.components())
+        # the net itself: a copy would be one more in memory, beside that which writing makes
+        save_pipeline(net.cpu(), codec.process, folder, **codec.components())
         for name, text in codec.files().items():
             (folder / name).write_text(text, encoding="utf-8")
         (folder / HISTORY).write_text(json.dumps(facts, indent=1))
