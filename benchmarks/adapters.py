@@ -19,7 +19,7 @@ from typing import Any
 
 from _record import ROOT, command_line, environment, judge, refuse, spread, write
 
-WIDTHS = (256, 512)  # of the U-Net, which has 16 and 32 else
+WIDTHS = (192, 384)  # of the U-Net, which has 16 and 32 else
 HOW = ("lora", "full")
 RECIPE = """
 name: adapters

@@ -100,7 +100,7 @@ class Needs:
         """With such batches, at looks beside the training's state or, on all cores, alone."""
         parameters, rows = self.parameters * self.drawn_with, batch * (2 if self.recipe.sample.guidance != 1 else 1)
         few = min(batch, AT_LOOKS)
-        look = max(4 * self.parameters, parameters + self._draw(few * rows // batch, few))
+        look = max(0 if self.gpu else 4 * self.parameters, parameters + self._draw(few * rows // batch, few))
         alone = max(0 if self.gpu else 8 * self.parameters, parameters + self._draw(rows, batch) * self.workers)
         return max(self.state + look, 4 * self.plan.autoencoder + alone)
 

@@ -123,7 +123,7 @@ def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 
 
 def _fit(name: str, machine: Hardware, speed: float, free: int, away: set[str]) -> tuple[str, ...]:
-    """A line of the table. `away`: whether the Hub was asked in vain, which takes a while; then it is not asked again."""
+    """A line of the table. `away`: what the Hub was asked for in vain; it takes a while, so it is asked once."""
     try:
         recipe = load(name)
     except UserError as error:
@@ -165,9 +165,8 @@ def _tell_base(needs: Needs, machine: Hardware) -> list[str]:
 
 def _obstacle(cost: Estimate, machine: Hardware, free: int) -> str:
     if cost.disk > free:
-        return (
-            f"count: needs about {show_size(cost.disk)} of disk but {show_size(free)} are free; use fewer rows or another --out"
-        )
+        need, have = show_size(cost.disk), show_size(free)
+        return f"count: needs about {need} of disk but {have} are free; use fewer rows or another --out"
     if cost.memory > machine.available_gib * GIB:
         have = f"{machine.available_gib:.1f} GiB are available"
         return f"source.rows: needs about {show_size(cost.memory)} of memory but {have}; use fewer or smaller rows"

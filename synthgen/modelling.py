@@ -9,6 +9,7 @@ Where several processes train, the others call `follow_training`.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import io
 import json
@@ -16,6 +17,7 @@ import time
 import zipfile
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,7 +66,7 @@ def fit_model(
         progress.stage("train", 100)
         _train(recipe, place, lesson, progress, net, processes)
         del net  # before its saved weights are read
-        gc.collect()
+        give_back()
     processes.leave()
     history = json.loads((place.model / HISTORY).read_text())
     history["model_sha256"] = digest(place.model / WEIGHTS)
@@ -147,7 +149,7 @@ def _train(
         net, codec, data, recipe.train, seed=recipe.seed, folder=place.state / "training", augment=lesson.task.augment,
         look=look, report=tell, processes=processes,
     )  # fmt: skip
-    gc.collect()  # what the training kept refers to itself, and a copy of the net is made next
+    give_back()
     if not all(bool(torch.isfinite(p).all()) for p in net.parameters()) or not result.step:
         raise UserError(
             f"train.learning_rate: {recipe.train.learning_rate:g} made the loss overflow before the first good "
@@ -167,6 +169,14 @@ def _train(
             (folder / name).write_text(text, encoding="utf-8")
         (folder / HISTORY).write_text(json.dumps(facts, indent=1))
     place.log("model", steps=result.step, stopped=result.stopped)
+
+
+def give_back() -> None:
+    """Memory that nobody has any more, back to the system: what refers to itself, as a training does, and what the C
+    library keeps for later where tensors are small."""
+    gc.collect()
+    with suppress(AttributeError, OSError):  # of glibc alone
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _copy(net: nn.Module, device: torch.device) -> Any:

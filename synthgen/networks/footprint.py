@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import diffusers
 import torch
 import transformers
 from torch import nn
@@ -111,7 +110,8 @@ def told_shapes(base: ImageBase) -> dict[str, tuple[int, ...]]:
     core, long = base.core, T5_TOKENS.get(base.pipeline, 0)
     if base.kind == "UNet2DConditionModel":
         width = core["cross_attention_dim"]
-        shapes: dict[str, tuple[int, ...]] = {"prompt": (_clip_tokens(base), width if isinstance(width, int) else width[0])}
+        width = width if isinstance(width, int) else width[0]
+        shapes: dict[str, tuple[int, ...]] = {"prompt": (_clip_tokens(base), width)}
         if core.get("addition_embed_type") == "text_time":
             pooled = core["projection_class_embeddings_input_dim"] - 6 * core["addition_time_embed_dim"]
             shapes |= {"pooled": (pooled,), "size": (6,)}

@@ -48,7 +48,9 @@ class Ledger(TorchDispatchMode):
     def __init__(self, owned: Iterable[torch.Tensor]) -> None:
         super().__init__()
         self.now = self.peak = self.flops = 0
-        self.known = {id(storage): storage for storage in (tensor.untyped_storage() for tensor in owned)}
+        self.known: dict[int, Any] = {
+            id(storage): storage for storage in (tensor.untyped_storage() for tensor in owned)
+        }
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
