@@ -3,7 +3,7 @@
 Each training is one of the digits in a process of its own, by what `synthgen run` calls: from loading the base to the
 saved model, with looks, checkpoints and the judge. What the process has before (libraries, data) is taken off: it first
 trains the tiny base itself, then its peak (VmHWM) is set back. Beside it stands what `synthgen validate` estimates.
-Linux only; four minutes on one core.
+Linux only.
 
     python benchmarks/adapters.py
 """
