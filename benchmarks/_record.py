@@ -60,6 +60,7 @@ BARS = {
     "speed.segmentation": Bar("tissue: rows/s ÷ rows/s of a 50-step fp32 diffusers pipeline", "≥", 4, "×", 2),
     "speed.classification": Bar("digits: rows/s ÷ rows/s of a 50-step fp32 diffusers pipeline", "≥", 4, "×", 2),
     "memory.ratio": Bar("peak memory of sampling 20,000 rows ÷ 2,000 rows", "≤", 1.1),
+    "adapters.memory": Bar("tiny SDXL, widened: memory of a LoRA training ÷ full fine-tuning", "≤", 0.5, "", 2),
     "masks.default": Bar("tissue, validation rows: mIoU with masks recombined − drawn by diffusion", "≥", 0, "", 4),
     "series.motions.seconds": Bar(
         "motions: `synthgen run` to 1,000 series with their report, seconds", "≤", 300, " s", 0

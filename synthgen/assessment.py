@@ -131,8 +131,9 @@ def _privacy(maker: Maker, synthetic: Columns, membership: bool, seed: int) -> d
         measure_privacy(train, heldout, made, seed=seed, labels=labels, note=data.origin.splits)
     )
     if membership and any(p.requires_grad for p in sampler.net.parameters()):  # else nothing was learnt of any row
+        together = min(64, sampler.options.batch_size)
         losses = [
-            denoising_losses(sampler.net, codec, _thin(rows, MEMBERS, seed), seed, sampler.device).numpy()
+            denoising_losses(sampler.net, codec, _thin(rows, MEMBERS, seed), seed, sampler.device, together).numpy()
             for rows in (data.train, data.heldout)
         ]
         found.update(membership_auc(losses[0], losses[1], seed=seed))

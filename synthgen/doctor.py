@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from . import hardware, shelf, task
+from .budget import Needs, estimate_needs, find_misfit, price, see_images, taken_in_all
 from .errors import UserError
 from .estimate import Estimate, estimate
-from .hardware import GIB, Hardware
+from .hardware import GIB, Hardware, show_size
 from .mistakes import meant, show
 from .progress import duration
 from .recipe import Recipe, load
@@ -48,7 +50,8 @@ def look_over(folder: Place) -> str:
     ]
     width = max(len(name) for name, _ in facts)
     lines = [f"{name:<{width}}  {value}" for name, value in facts]
-    rows = [_fit(name, machine, speed, free) for name in shelf.shipped()]
+    away: set[str] = set()
+    rows = [_fit(name, machine, speed, free, away) for name in shelf.shipped()]
     return "\n".join([*lines, "", table(("recipe", "fits", "time", "disk", "memory", "remark"), rows)])
 
 
@@ -57,11 +60,15 @@ def examine(recipe: Recipe, folder: Place) -> str:
     place = _look_at(folder)
     task.find(recipe.task).examine(recipe.model)
     source = check_source(recipe)
+    seen: dict[str, Any] = {}
     if recipe.source.kind != "hub":  # validating shall not download a dataset
-        source += _read(recipe)
+        told, seen = _read(recipe)
+        source += told
     machine, free = hardware.look(), hardware.free_disk(place)
-    cost = estimate(recipe, machine, hardware.speed())
-    problem = _obstacle(cost, machine, free)
+    needs = estimate_needs(recipe, machine, **seen)
+    problem = "" if needs is None else find_misfit(recipe, machine, **seen)
+    cost = _price(recipe, needs, machine, hardware.speed())
+    problem = problem or _obstacle(cost, machine, free)
     if problem:
         raise UserError(problem)
     lines = [
@@ -70,9 +77,10 @@ def examine(recipe: Recipe, folder: Place) -> str:
         f"makes     {recipe.count:,} rows in {folder}",
         f"time      about {duration(cost.seconds)} (train {duration(cost.train)}, "
         f"sample {duration(cost.sample)}, evaluate {duration(cost.evaluate)})",
-        f"disk      about {_size(cost.disk)} of {_size(free)} free"
+        f"disk      about {show_size(cost.disk)} of {show_size(free)} free"
         + (f" for the copy in {place}" if isinstance(folder, Address) else ""),
-        f"memory    about {_size(cost.memory)} of {machine.available_gib:.1f} GiB available",
+        f"memory    about {show_size(cost.memory)} of {machine.available_gib:.1f} GiB available",
+        *([] if needs is None else _tell_base(needs, machine)),
     ]
     return "\n".join(lines)
 
@@ -93,8 +101,9 @@ def check_source(recipe: Recipe) -> str:
     return found.describe(recipe.source)
 
 
-def _read(recipe: Recipe) -> str:
-    """Reads every row and asks for the labels of a few, so that what would stop a run is told now."""
+def _read(recipe: Recipe) -> tuple[str, dict[str, Any]]:
+    """Reads every row and asks for the labels of a few, so that what would stop a run is told now. Also gives what a
+    model's size depends on."""
     import numpy as np
 
     found = task.find(recipe.task)
@@ -104,7 +113,8 @@ def _read(recipe: Recipe) -> str:
         found.labels(data, recipe.conditions, recipe.seed, None).draw(np.arange(8))
     parts = [len(next(iter(part.values()))) for part in (data.train, data.validation, data.heldout)]
     notes = "".join(f"\n          {note}" for note in data.origin.notes)
-    return f"; {parts[0]:,} rows to train on, {parts[1]:,} for choices, {parts[2]:,} held out{notes}"
+    seen = see_images(data)
+    return f"; {parts[0]:,} rows to train on, {parts[1]:,} for choices, {parts[2]:,} held out{notes}", seen
 
 
 def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
@@ -114,32 +124,56 @@ def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     return "\n".join(line.rstrip() for line in [lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
 
 
-def _fit(name: str, machine: Hardware, speed: float, free: int) -> tuple[str, ...]:
+def _fit(name: str, machine: Hardware, speed: float, free: int, away: set[str]) -> tuple[str, ...]:
+    """A line of the table. `away`: what the Hub was asked for in vain; it takes a while, so it is asked once."""
     try:
         recipe = load(name)
     except UserError as error:
         return (name, "no", "", "", "", str(error))
-    cost = estimate(recipe, machine, speed)
-    problem = _obstacle(cost, machine, free)
-    remark = problem or ("reads the Hub: needs the network" if recipe.source.kind == "hub" else "")
+    base = getattr(recipe.model, "base", None)
+    remote = base is not None and not Path(base).is_dir()
+    try:
+        if remote and away:
+            raise UserError("")
+        needs = estimate_needs(recipe, machine)
+        problem = "" if needs is None else find_misfit(recipe, machine)
+    except UserError as error:
+        if not remote:
+            return (name, "no", "", "", "", str(error))
+        away.add(str(base))
+        return (name, "?", "", "", "", f"its base, {base}, could not be read: needs the network")
+    cost = _price(recipe, needs, machine, speed)
+    problem = problem or _obstacle(cost, machine, free)
+    remark = problem or ("reads the Hub: needs the network" if recipe.source.kind == "hub" or remote else "")
     time = f"about {duration(cost.seconds)}"
-    return (name, "no" if problem else "yes", time, _size(cost.disk), _size(cost.memory), remark)
+    return (name, "no" if problem else "yes", time, show_size(cost.disk), show_size(cost.memory), remark)
+
+
+def _price(recipe: Recipe, needs: Needs | None, machine: Hardware, speed: float) -> Estimate:
+    cost = estimate(recipe, machine, speed)
+    return cost if needs is None else price(cost, needs, machine, speed, hardware.gpu_speed())
+
+
+def _tell_base(needs: Needs, machine: Hardware) -> list[str]:
+    """What a pretrained base takes, a line each."""
+    stages = {"train": needs.train, "sample": needs.sample, "load": needs.fixed}
+    told = ", ".join(f"{show_size(taken_in_all(taken))} to {name}" for name, taken in stages.items())
+    free = f"{machine.gpus[0].free_gib:.1f} GiB free on the GPU" if machine.gpus else "that memory"
+    return [
+        f"base      {needs.kind}, {needs.parameters / 1e6:,.1f} M parameters, {needs.trained / 1e6:,.2f} M trained",
+        f"          about {told} of {free}",
+    ]
 
 
 def _obstacle(cost: Estimate, machine: Hardware, free: int) -> str:
     if cost.disk > free:
-        return (
-            f"count: needs about {_size(cost.disk)} of disk but {_size(free)} are free; use fewer rows or another --out"
-        )
+        need, have = show_size(cost.disk), show_size(free)
+        return f"count: needs about {need} of disk but {have} are free; use fewer rows or another --out"
     if cost.memory > machine.available_gib * GIB:
         have = f"{machine.available_gib:.1f} GiB are available"
-        return f"source.rows: needs about {_size(cost.memory)} of memory but {have}; use fewer or smaller rows"
+        return f"source.rows: needs about {show_size(cost.memory)} of memory but {have}; use fewer or smaller rows"
     return ""
 
 
 def _gpu(gpu: hardware.Gpu) -> str:
     return f"{gpu.name}, {gpu.memory_gib:.0f} GiB ({gpu.free_gib:.0f} free), bf16 {'yes' if gpu.bf16 else 'no'}"
-
-
-def _size(count: float) -> str:
-    return f"{count / GIB:.1f} GiB" if count >= GIB / 10 else f"{count / 2**20:.0f} MiB"

@@ -110,6 +110,28 @@ def speed(seconds: float = 0.3) -> float:
     return rounds * 2 * 512**3 / took / 1e9
 
 
+def gpu_speed(seconds: float = 0.3) -> float:
+    """bfloat16 GFLOP/s of the first GPU, by a 4096×4096 matrix product repeated for `seconds`; 0 without one."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return 0.0
+    a = torch.ones(4096, 4096, device="cuda", dtype=torch.bfloat16)
+    _ = a @ a
+    torch.cuda.synchronize()
+    rounds, began = 0, time.perf_counter()
+    while (took := time.perf_counter() - began) < seconds:
+        _ = a @ a
+        torch.cuda.synchronize()
+        rounds += 1
+    return rounds * 2 * 4096**3 / took / 1e9
+
+
+def show_size(count: float) -> str:
+    """Bytes as people read them."""
+    return f"{count / GIB:.1f} GiB" if count >= GIB / 10 else f"{count / 2**20:.0f} MiB"
+
+
 def _quota() -> float | None:
     words = _read(CGROUP / "cpu.max").split()  # cgroup v2: "200000 100000" or "max 100000"
     if len(words) == 2 and words[0].isdecimal():

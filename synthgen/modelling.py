@@ -9,12 +9,15 @@ Where several processes train, the others call `follow_training`.
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import io
 import json
 import time
 import zipfile
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +73,8 @@ def fit_model(
         net = _build(recipe, lesson.task, lesson.data, lesson.codec)
         progress.stage("train", 100)
         _train(recipe, place, lesson, progress, net, processes)
+        del net  # before its saved weights are read
+        give_back()
     processes.leave()
     history = json.loads((place.model / HISTORY).read_text())
     history["model_sha256"] = digest(place.model / WEIGHTS)
@@ -178,6 +183,7 @@ def _train(
         net, codec, data, recipe.train, seed=recipe.seed, folder=place.state / "training", augment=lesson.task.augment,
         look=look, report=tell, processes=processes,
     )  # fmt: skip
+    give_back()
     untrained = result.stopped == AS_IT_IS
     if not untrained and not (result.step and all(bool(torch.isfinite(p).all()) for p in net.parameters())):
         raise UserError(
@@ -192,12 +198,21 @@ def _train(
         "processes": processes.count,
     }  # fmt: skip
     with sealed_folder(place.model) as folder:
-        save_pipeline(_copy(net, torch.device("cpu")), codec.process, folder, **codec.components())
+        # the net itself: a copy would be one more in memory, beside that which writing makes
+        save_pipeline(net.cpu(), codec.process, folder, **codec.components())
         for name, content in codec.files().items():
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
         (folder / HISTORY).write_text(json.dumps(facts, indent=1))
     place.log("model", steps=result.step, stopped=result.stopped)
+
+
+def give_back() -> None:
+    """Memory that nobody has any more, back to the system: what refers to itself, as a training does, and what the C
+    library keeps for later where tensors are small."""
+    gc.collect()
+    with suppress(AttributeError, OSError):  # of glibc alone
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _copy(net: nn.Module, device: torch.device) -> Any:

@@ -22,6 +22,7 @@ import numpy as np
 
 from . import task as tasks
 from .assessment import assess
+from .budget import count_workers, refuse_misfit
 from .delivery import deliver, draw_preview
 from .errors import UserError
 from .gates.gates import Gates, choose_checks
@@ -175,7 +176,7 @@ def _open_engine(
     recipe: Recipe, place: RunFolder, folder: Place, maker: Maker, replicas: int | None, ray: RayOptions | None
 ) -> Iterator[Engine]:
     if ray is None:
-        yield LocalEngine(maker, replicas or cores(), cores())
+        yield LocalEngine(maker, replicas or count_workers(recipe, look()), cores())
         return
     place.home.send()  # the model, for replicas elsewhere
     with RayEngine(open_maker, name_run(recipe, folder), ray) as engine:
@@ -306,6 +307,8 @@ def open_source(
     if recipe.sample.solver == "refine" and task.texts is None:
         raise UserError(f"sample.solver: refine writes texts, and rows of {task.name} are none; set it to dpm++")
     checks = list_checks(task, data, recipe.gates)
+    if not is_sound(place.model):
+        refuse_misfit(recipe, look(), data)
     codec = _build_codec(recipe, place, task, data)
     progress.stage("labels")
     labels = task.labels(data, recipe.conditions, recipe.seed, place.labels)

@@ -140,6 +140,7 @@ def build_image_network(
 ) -> PretrainedImageDenoiser:
     """The base's denoiser, made ready to be trained on rows of `codec`. UserErrors name a field of model."""
     assert options.base is not None
+    adapt, lora = how_adapted(options, codec.kind)
     usual = "a photo of {class}" if codec.kind == "label" else "a photo"
     prompt = options.prompt or usual
     if ("{class}" in prompt) != (codec.kind == "label"):
@@ -150,9 +151,16 @@ def build_image_network(
     prompts = [prompt.replace("{class}", name) for name in classes] if codec.kind == "label" else [prompt]
     return load_image_denoiser(
         open_image_base(options.base, options.revision), prompts, row_shape=codec.shape, classes=len(classes),
-        condition=codec.kind, adapt=options.adapt or ("lora" if codec.kind == "label" else "heads"),
-        lora={"rank": options.rank, "alpha": options.alpha or float(options.rank), "targets": options.targets},
+        condition=codec.kind, adapt=adapt, lora=lora,
     )  # fmt: skip
+
+
+def how_adapted(
+    options: ImageBaseOptions, kind: Literal["label", "mask"]
+) -> tuple[Literal["lora", "full", "heads"], dict[str, Any]]:
+    """What of a base is trained where the options leave it open, and the terms of LoRA."""
+    terms = {"rank": options.rank, "alpha": options.alpha or float(options.rank), "targets": options.targets}
+    return options.adapt or ("lora" if kind == "label" else "heads"), terms
 
 
 def scale_image(image: torch.Tensor, side: tuple[int, int]) -> torch.Tensor:

@@ -93,6 +93,10 @@ class ImageBase:
                 self.name, revision=self.revision, use_safetensors=True, **{self.part: None, "vae": None}
             )
 
+    def read(self, file: str) -> dict[str, Any] | None:
+        """One of its small JSON files; None if it has no such file."""
+        return _read(self.name, self.revision, file)
+
     def _load(self, cls: Any, part: str) -> Any:
         with _telling(self.name), quiet():
             return cls.from_pretrained(
@@ -141,7 +145,24 @@ def load_image_denoiser(
 ) -> PretrainedImageDenoiser:  # fmt: skip
     """The denoiser of a base for rows of latents, told `prompts`: one a class, or one where masks are drawn to."""
     told = tell_prompts(base, prompts, row_shape)
-    core, config = base.load_core(), dict(base.core)
+    core = base.load_core()
+    shapes = {name: tuple(table.shape[1:]) for name, table in told.items()}
+    net = assemble(base, core, shapes, row_shape=row_shape, classes=classes, condition=condition)
+    _copy_weights(net, core)
+    for name, table in told.items():
+        net.tables[name].data.copy_(table)
+    if net.controlnet is not None:
+        net.seed_control()
+    choose_trained(net, adapt, lora)
+    return net
+
+
+def assemble(
+    base: ImageBase, core: nn.Module, told: Mapping[str, tuple[int, ...]], *, row_shape: tuple[int, int, int],
+    classes: int, condition: Literal["label", "mask"],
+) -> PretrainedImageDenoiser:  # fmt: skip
+    """The denoiser of a base, weights at random, as far as the configuration of its `core` tells; `told`: the shapes of
+    what `tell_prompts` says of a prompt."""
     control = None
     if condition == "mask":
         if not FAMILIES[base.kind].control:
@@ -150,21 +171,19 @@ def load_image_denoiser(
                 f"{base.kind}; choose Stable Diffusion, SDXL, SD3 or FLUX"
             )
         control = plan_control(core, classes, base.factor, row_shape[0])
-    config |= _own_classes(base, classes)
-    net = PretrainedImageDenoiser(
-        core=config, schedule=dict(base.schedule), row_shape=row_shape, factor=base.factor, classes=classes,
-        condition=condition, told={name: tuple(table.shape[1:]) for name, table in told.items()}, control=control,
-        lora=None,
+    return PretrainedImageDenoiser(
+        core=dict(base.core) | _own_classes(base, classes), schedule=dict(base.schedule), row_shape=row_shape,
+        factor=base.factor, classes=classes, condition=condition, told=dict(told), control=control, lora=None,
     )  # fmt: skip
-    _copy_weights(net, core)
-    for name, table in told.items():
-        net.tables[name].data.copy_(table)
-    if control is not None:
-        net.seed_control()
+
+
+def choose_trained(
+    net: PretrainedImageDenoiser, adapt: Literal["lora", "full", "heads"], lora: Mapping[str, Any]
+) -> None:
+    """Freeze what is not to be trained; where nothing is new, `heads` are the embeddings of the prompts."""
     net.adapt(adapt, lora)
     if adapt == "heads" and not list(net.new_parts()):
         net.train_prompts()
-    return net
 
 
 @torch.no_grad()

@@ -153,7 +153,9 @@ def build(config: Mapping[str, Any]) -> Any:
 def objective_of(schedule: Mapping[str, Any], row_shape: tuple[int, ...], fold: int) -> Objective:
     """The objective of a base whose scheduler has that configuration, `_class_name` among it."""
     cls = getattr(diffusers, schedule["_class_name"])
-    return read_objective(cls.from_config(dict(schedule)), "the base", row_shape[1] * row_shape[2] // fold**2)
+    with torch.device("cpu"):  # its numbers are read, also where a net is only planned on the meta device
+        scheduler = cls.from_config(dict(schedule))
+    return read_objective(scheduler, "the base", row_shape[1] * row_shape[2] // fold**2)
 
 
 def plan_control(core: Any, classes: int, factor: int, latents: int) -> dict[str, Any]:

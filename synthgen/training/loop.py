@@ -236,8 +236,9 @@ class Training:
     @torch.no_grad()
     def validation_loss(self) -> float:
         """The denoising loss of validation rows, with the same noise each time."""
-        rows = thin_rows(self.data.validation, VALIDATION_ROWS)
-        return float(denoising_losses(self.inner, self.codec, rows, self.seed, self.accelerator.device).mean())
+        rows, together = thin_rows(self.data.validation, VALIDATION_ROWS), min(64, self.options.batch_size)
+        losses = denoising_losses(self.inner, self.codec, rows, self.seed, self.accelerator.device, together)
+        return float(losses.mean())
 
     def is_finite(self, losses: list[torch.Tensor]) -> bool:
         """Whether a checkpoint would be a good one; the last step may have spoilt the weights after a finite loss."""
