@@ -1,5 +1,5 @@
-"""Every family of pretrained bases, tiny: fine-tuned for 20 steps, saved, and the same rows drawn by a fresh process and
-by Ray, after the base is gone.
+"""Every family of pretrained bases, tiny: fine-tuned for 20 steps and saved; then a fresh process and Ray draw the same
+rows, after the base is gone.
 
 The pipelines have random weights, in the format of the Hub: it is the code that is measured, not the models.
 
