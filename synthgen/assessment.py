@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import torch
 
+from .continuing import measuring_seed, read_memory
 from .evaluation.fidelity import measure_fidelity
+from .evaluation.forgetting import measure_forgetting
 from .evaluation.options import EvaluateOptions
 from .evaluation.privacy import measure_privacy, membership_auc
 from .evaluation.utility import Job, measure_gate_worth, measure_utility
@@ -58,6 +60,9 @@ def assess(
         progress.advance()
 
     utility = measure_utility(maker.data, synthetic, progress=tick, **told)
+    forgetting = _forgetting(run, maker, steps, options)
+    if forgetting is not None:
+        utility["forgetting"] = forgetting
     without = {name: _rows_without(harvest, name, count_rows(synthetic)) for name in active}
     worths = measure_gate_worth(maker.data, synthetic, without, progress=tick, **told)
     for name, worth in worths.items():
@@ -67,6 +72,25 @@ def assess(
     privacy = run.recall("privacy", lambda: _privacy(maker, synthetic, options.membership, seed))
     progress.advance()
     return {"utility": utility, "fidelity": fidelity, "privacy": privacy, "gates": gates}
+
+
+def _forgetting(run: RunFolder, maker: Maker, steps: int, options: EvaluateOptions) -> dict[str, Any] | None:
+    """What became of the classes of a model that went on learning; None where it did not."""
+    memory = read_memory(run.recipe, run)
+    if memory is None:
+        return None
+    old = replace(
+        maker.data, classes=tuple(memory.facts["classes"]), train=memory.before, heldout=memory.heldout
+    )  # fmt: skip
+    count = count_rows(memory.conditions)
+    seeds = np.full(count, measuring_seed(run.recipe), np.int64)
+    after = maker.sampler.sample(memory.conditions, np.arange(count), seeds=seeds)
+    assert options.batch_size is not None
+    found = measure_forgetting(
+        old, after, maker.task.learner(old), options, steps=steps, batch_size=options.batch_size, recall=_scores(run),
+        spread=_side_by_side,
+    )  # fmt: skip
+    return {**found, "replay": memory.facts["replay"]}
 
 
 def _side_by_side(measure: Callable[[Job], Score], jobs: Sequence[Job]) -> Iterator[Score]:

@@ -22,6 +22,7 @@ import numpy as np
 
 from . import task as tasks
 from .assessment import assess
+from .continuing import mix_in, read_memory, remember
 from .delivery import deliver, draw_preview
 from .errors import UserError
 from .gates.gates import Gates, choose_checks
@@ -43,6 +44,7 @@ from .sampling.engine import Engine
 from .sampling.local import LocalEngine
 from .sampling.sampler import Sampler
 from .sampling.serve import RayEngine, RayOptions, connect
+from .starting_point import open_base
 from .storage import is_sound
 from .task import Task
 from .training.processes import ALONE, Processes, join
@@ -222,6 +224,7 @@ def follow(recipe: Recipe, folder: Place, processes: Processes) -> None:
     data = task.load(recipe.source, recipe.seed)
     _compare_source(digest_columns(data.train, data.validation, data.heldout), processes)
     place = RunFolder(on_this_machine(folder), recipe, fresh=False)
+    data = mix_in(data, read_memory(recipe, place))  # process 0 wrote it before it compared the sources
     follow_training(recipe, place, task, data, task.codec(data, recipe.model, None), processes)
 
 
@@ -284,12 +287,15 @@ def open_source(
     """What the training needs, to which the other processes are invited, and the checks of rows."""
     together = processes.invite(not is_sound(place.model))
     task = tasks.find(recipe.task)
+    if not is_sound(place.model):
+        open_base(recipe, place)
     progress.stage("source")
     data = task.load(recipe.source, recipe.seed)
-    for note in data.origin.notes:
-        progress.note(note)
     source = digest_columns(data.train, data.validation, data.heldout)
     place.expect("source", source, "use --fresh to start over")
+    data = mix_in(data, remember(recipe, place, task, data, source, open_maker, progress))
+    for note in data.origin.notes:
+        progress.note(note)
     if together:
         _compare_source(source, processes)
     # before the training: a wrong name shall not cost a model

@@ -54,7 +54,8 @@ def label_classes(columns: Columns, data: Data) -> np.ndarray:
 def build_class_mix(data: Data, options: ClassConditionOptions, seed: int, folder: Path | None = None) -> ClassMix:
     """The mix that `options.balance` asks for. UserError for names that are no class, or if every weight is 0."""
     if options.balance == "uniform":
-        weights = np.ones(len(data.classes))
+        # of a model that goes on learning, old classes may have no rows: they are drawn where they are named
+        weights = (np.bincount(data.train["label"], minlength=len(data.classes)) > 0).astype(np.float64)
     elif options.balance == "real":
         weights = np.bincount(data.train["label"], minlength=len(data.classes)).astype(np.float64)
     else:

@@ -10,7 +10,7 @@ start it stands and, where a slot for a number stands, the number. The class sca
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -20,8 +20,12 @@ from pydantic import Field
 from tokenizers import Tokenizer
 from torch import nn
 
+from ..errors import UserError
 from ..types import Condition
 from ..vocabulary import Vocabulary
+from .adoption import Axes, Meanings, name_axis, number_axis
+from .bases import find_model, identify
+from .lora import add_lora
 from .options import BaseOptions
 from .preconditioning import Teller
 from .pretrained_language import PretrainedTextDenoiser, load_language_model, read_pieces
@@ -37,10 +41,14 @@ HEAD = 64  # channels of an attention head, where the width allows it: half the 
 class TextOptions(BaseOptions):
     """The shape of a small transformer over pieces of words, and of its vocabulary."""
 
+    nets: ClassVar[tuple[str, ...]] = ("TextDenoiser",)
+    reads: ClassVar[tuple[str, ...]] = ("transformers", "hub")
+    shape: ClassVar[tuple[str, ...]] = ("width", "depth")
+
     base: str | None = None
-    """A pretrained masked language model to start from: a Hub id or a folder that transformers' `save_pretrained`
-    wrote, with safetensors and tokenizer.json (ModernBERT, mmBERT, EuroBERT, BERT …). Its size and its pieces are then
-    its own. null: a small transformer from scratch."""
+    """What to start from. A pretrained masked language model: a Hub id or a folder that transformers'
+    `save_pretrained` wrote, with safetensors and tokenizer.json (ModernBERT, mmBERT, EuroBERT, BERT …). Or the `model`
+    folder of an earlier run of texts. Size and pieces are then its own. null: a small transformer from scratch."""
     width: Annotated[int, Field(ge=32, le=4096, multiple_of=32)] = 128
     """Channels of a token. Not with `base`."""
     depth: int = Field(4, ge=1, le=48)
@@ -56,7 +64,19 @@ def choose_pieces(options: TextOptions, folder: Path | None) -> int | Tokenizer:
         return options.pieces
     if folder is not None:
         return Tokenizer.from_file(str(folder / PIECES))
+    if identify(options.base) == "own":
+        return read_own_pieces(options.base)
     return read_pieces(options.base, options.revision)
+
+
+def read_own_pieces(base: str) -> Tokenizer:
+    """Those of an earlier run, so that each keeps its meaning. A UserError where its rows are no texts."""
+    folder = find_model(Path(base))
+    if folder is None or not (folder / PIECES).is_file():
+        raise UserError(
+            f"model.base: {base} has no {PIECES}: its rows are no texts; name a model of texts, or write null"
+        )
+    return Tokenizer.from_file(str(folder / PIECES))
 
 
 def build_text_network(
@@ -64,7 +84,7 @@ def build_text_network(
 ) -> TextDenoiser | PretrainedTextDenoiser:
     """A denoiser of rows of up to `length` tokens in `segments` texts, told a class and numbers below `values`."""
     shape = {"segments": segments, "length": length, "classes": classes, "values": values}
-    if options.base is not None:
+    if options.base is not None and identify(options.base) != "own":
         return load_language_model(options.base, options.revision, vocabulary, **shape)
     return TextDenoiser(vocabulary=len(vocabulary), width=options.width, depth=options.depth, **shape)
 
@@ -78,6 +98,8 @@ class TextDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """Token numbers (B, L) -> logits (B, L, vocabulary); the embedding is also the last layer (Press & Wolf 2017)."""
 
     config_name = "config.json"
+    lora_targets = ("qkv", "out")
+    same: tuple[str, ...] = ()  # of the configuration, in every net that takes over weights
 
     @register_to_config
     def __init__(
@@ -89,6 +111,7 @@ class TextDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         depth: int = 4,
         classes: int = 0,
         values: int = 0,
+        lora: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.told = Teller(width, classes, augmented=False)
@@ -100,6 +123,22 @@ class TextDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.blocks = nn.ModuleList([Block(width, normalise, head) for _ in range(depth)])
         self.modulate, self.bias = nn.Linear(width, width), nn.Parameter(torch.zeros(vocabulary))
         self._initialise(width)
+        if lora is not None:
+            add_lora(self, **lora)
+
+    def meanings(self, axes: Axes) -> Meanings:
+        """What the numbers along the axes of tensors mean, where `axes` names "classes" and the first "tokens"; the
+        other tokens are the pieces, in the order of the tokenizer."""
+        config = self.config
+        own = list(axes.get("tokens") or ())
+        tokens = (
+            [*own, *number_axis("piece", config.vocabulary - len(own))] if own else name_axis({}, "", config.vocabulary)
+        )
+        found = {"token.weight": {0: tokens}, "bias": {0: tokens}}
+        for name, count in (("segment", config.segments + 1), ("offset", config.length), ("value", config.values + 1)):
+            found[f"{name}.weight"] = {0: number_axis(name, count)}
+        found["told.label.weight"] = {0: [*name_axis(axes, "classes", config.classes), "not told"]}
+        return found
 
     def _initialise(self, width: int) -> None:
         """Blocks add nothing at first, and all of it from then on; a token's own embedding outweighs where it stands.

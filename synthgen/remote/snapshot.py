@@ -18,7 +18,8 @@ from ..storage import DIGESTS
 
 # What a run's folder holds, each after what it rests on.
 ORDER = (
-    "state/recipe.json", "state/source.txt", "state/training", "model", "labels", "judges", "state/makers.json",
+    "state/recipe.json", "state/source.txt", "state/base.txt", "state/replay", "state/training",
+    "model", "labels", "judges", "state/makers.json",
     "state/looks", "state/shards", "state/memory", "state/rejections.parquet", "preview.png", "preview.txt",
     "preview.parquet", "dataset", "report.html", "state/done",
 )  # fmt: skip

@@ -58,6 +58,7 @@ TASK = Task(
     load=load_labelled_images,
     codec=build_codec,
     network=build_network,
+    mixes=(),
     augment=augment_images,
     labels=build_class_mix,
     fit_judge=fit_classifier_judge,

@@ -11,6 +11,7 @@ from typing import Any
 import datasets
 import numpy as np
 
+from ..codecs.tokens import name_axes
 from ..codecs.turns import TurnCodec, fit_turn_codec
 from ..evaluation.conversation_learners import build_conversation_learner
 from ..evaluation.conversation_measures import MEANINGS, Right, compare_conversations, probe_conversations
@@ -154,6 +155,7 @@ TASK = Task(
     load=load_conversations,
     codec=lambda data, options, folder: fit_turn_codec(data, choose_pieces(options, folder)),
     network=build_network,
+    axes=name_axes,
     labels=build_labels,
     fit_judge=fit_intent_judge,
     learner=build_conversation_learner,

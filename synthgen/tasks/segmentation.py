@@ -122,6 +122,7 @@ TASK = Task(
     load=load_masked_images,
     codec=build_codec,
     network=build_network,
+    mixes=(),
     augment=augment_images,
     labels=build_labels,
     annotate=annotate_rows,

@@ -47,6 +47,12 @@ def build_network(data: Data, codec: PointsCodec, options: PointTokenOptions) ->
     return build_tokens((codec.shape[0], 3), options, classes=len(data.classes), elements=codec.told, numbers=1)
 
 
+def name_axes(data: Data, codec: PointsCodec) -> dict[str, list[str]]:
+    others = [f"place {number}" for number in range(codec.told - codec.parts)]
+    parts = [f"part {name}" for name in data.details["parts"]][: codec.parts]
+    return {"classes": list(data.classes), "elements": [*parts, *others]}
+
+
 def keep_rows(
     x: torch.Tensor, condition: Condition, names: tuple[str, ...], generator: torch.Generator
 ) -> tuple[torch.Tensor, Condition]:
@@ -177,6 +183,8 @@ TASK = Task(
     load=load_with_pieces,
     codec=build_codec,
     network=build_network,
+    axes=name_axes,
+    mixes=("parts", "points", "pieces"),
     augment=keep_rows,
     labels=build_inventories,
     annotate=annotate_rows,

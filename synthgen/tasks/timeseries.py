@@ -41,6 +41,13 @@ def build_network(data: Data, codec: SeriesCodec, options: TokenOptions) -> Toke
     return build_tokens(codec.shape, options, classes=len(data.classes), elements=codec.elements)
 
 
+def name_axes(data: Data, codec: SeriesCodec) -> dict[str, list[str]]:
+    channels, kinds = list(map(str, data.details["channels"])), data.details["kinds"]
+    events = ["told", *(f"on {kind}" for kind in kinds), *(f"severity {kind}" for kind in kinds)] if kinds else []
+    known = [f"known {channel}" for channel in channels]
+    return {"classes": list(data.classes), "channels": channels, "elements": [*events, *known, "known"]}
+
+
 def augment_rows(
     x: torch.Tensor, condition: Condition, names: tuple[str, ...], generator: torch.Generator
 ) -> tuple[torch.Tensor, Condition]:
@@ -134,6 +141,8 @@ TASK = Task(
     load=load_with_severity,
     codec=build_codec,
     network=build_network,
+    axes=name_axes,
+    mixes=("channels", "kinds", "rate_hz", "length"),
     augment=augment_rows,
     labels=build_schedule,
     annotate=annotate_rows,
