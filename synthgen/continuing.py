@@ -170,8 +170,8 @@ def _draw(recipe: Recipe, base: OwnBase, maker: Maker, data: Data, share: float,
     heldout = without(maker.data.heldout, data.train, data.validation)
     if not count_rows(heldout):
         raise UserError(
-            f"model.continue: every held-out row of {base.name} is a training row of this source, so that nothing would "
-            "tell what is forgotten; give the source other rows, or remove continue"
+            f"model.continue: every held-out row of {base.name} is a training row of this source, so that nothing "
+            "would tell what is forgotten; give the source other rows, or remove continue"
         )
     facts = {
         "mark": mark, "base": base.name, "sha256": base.sha256, "classes": list(maker.data.classes), "replay": share,

@@ -80,7 +80,10 @@ def _choose_trained(net: Any, options: BaseOptions, adopted: Adopted) -> None:
         targets = options.targets or net.lora_targets
         alpha = float(options.alpha or options.rank)
         add_lora(net, options.rank, alpha, tuple(targets))
-        net.register_to_config(lora={"rank": options.rank, "alpha": alpha, "targets": list(targets)})
+        defaults = [name for name in net.config.get("_use_default_values", ()) if name != "lora"]
+        lora = {"rank": options.rank, "alpha": alpha, "targets": list(targets)}
+        # diffusers builds a net from its configuration without the values that it lists as defaults
+        net.register_to_config(lora=lora, _use_default_values=defaults)
     if options.adapt in ("heads", "lora"):
         _train_only(net, changed)
 

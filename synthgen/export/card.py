@@ -200,8 +200,8 @@ def _forgetting(report: Mapping[str, Any]) -> str:
     intro = (
         f"The model went on from an earlier one ({found.get('replay', 0):.0%} of its training rows were drawn by that "
         f"one). Rows of the {len(found['classes'])} old classes, {_number(found.get('rows'))} from either model to the "
-        f"same labels and before any gate, to the same learner, scored on {_number(found.get('heldout_rows'))} held-out "
-        "real rows of these classes."
+        f"same labels and before any gate, to the same learner, scored on {_number(found.get('heldout_rows'))} "
+        "held-out real rows of these classes."
     )
     told = [("before", _spread(before), ""), ("after", _spread(after), "–")]
     if found.get("kept") is not None:

@@ -25,7 +25,7 @@ FACTS = "training.json"
 WORDS = {
     "diffusers": "a diffusers pipeline",
     "transformers": "a model of transformers",
-    "hub": "no folder on this machine",
+    "hub": "no folder on this machine but may be a model of the Hub",
 }
 
 
@@ -64,10 +64,9 @@ def refuse_unread(options: BaseOptions, kind: Kind) -> None:
     """A UserError where the task does not start from what `options.base` is."""
     if kind in (*options.reads, "own"):
         return
-    what = WORDS[kind]
     raise UserError(
-        f"model.base: {options.base} is {what}, which the rows of this task cannot start from; name the model folder "
-        "of an earlier run, or write null"
+        f"model.base: {options.base} is {WORDS[kind]}, and the rows of this task start from none of that kind; name "
+        "the model folder of an earlier run, or write null"
     )
 
 
@@ -132,7 +131,7 @@ def find_own(options: BaseOptions) -> OwnBase | None:
     refuse_unread(options, kind)
     if options.continue_ is not None:
         raise UserError(
-            f"model.continue: {options.base} is {WORDS[kind]}, not a run of ours that could draw its old rows; name a "
+            f"model.continue: {options.base} is {WORDS[kind]}, and no run of ours that could draw its old rows; name a "
             "run's folder in model.base, or remove continue"
         )
     return None
