@@ -107,6 +107,11 @@ BARS = {
     "service.overhead": Bar("/v1/generate, one row: median over HTTP − through the handle", "≤", 10, " ms", 1),
     "service.health": Bar("ten times the capacity, 5 min: p99 of /healthz; all answers 200 or 429", "<", 1, " s", 2),
     "service.memory": Bar("the same: growth of the service's memory a minute", "≤", 5, " MB", 1),
+    "bases.start": Bar(
+        "digits, 50 real rows: accuracy with rows from a Fashion-MNIST base − from scratch", ">", 0, " points", 2
+    ),
+    "bases.scratch": Bar("digits, 50 real rows: from scratch − no synthetic rows", ">", 0, " points", 2),
+    "forgetting.kept": Bar("digits 0–4, then 5–9 with replay: old classes' utility, after ÷ before", "≥", 0.97),
     "startup.ratio": Bar("`synthgen --help` ÷ `python -c 'import typer'`, wall time", "≤", 1.5),
 }
 

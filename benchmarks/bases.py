@@ -1,0 +1,65 @@
+"""Fifty handwritten digits: what synthetic rows give when their model starts from one of clothes, or from nothing.
+
+A model of Fashion-MNIST, read at 8×8 pixels, is trained once. Then, for each of five seeds, which also choose the fifty
+digits, the same recipe is run twice, from that model and from scratch. Accuracy is that of the runs' learners on
+held-out digits, mean over their seeds; with synthetic rows they see as many real rows as synthetic ones.
+
+    python benchmarks/bases.py --data ../shared/data/fashion_mnist
+"""
+
+from argparse import Namespace
+from statistics import fmean
+
+from _record import ROOT, Run, command_line, default_folder, judge_all, make_run, need_data, write
+
+POINTS = 100  # of accuracy
+DATA = ROOT.parent / "shared" / "data" / "fashion_mnist"
+REAL = 50
+NET = ("model={widths: [64], blocks: 1}",)
+BASE = (
+    *NET, "source.kind=files", "source.size=8", "count=64", "train.seconds=null", "train.steps=3000",
+    "train.batch_size=32", "evaluate.seeds=1", "evaluate.steps=50", "evaluate.gates=false",
+)  # fmt: skip
+DIGITS = (
+    f"source.images={REAL + 6}",  # a tenth of them, six, serve choices
+    "count=1000", "train.seconds=null", "train.steps=600", "train.augment=[shift, warp]", "evaluate.gates=false",
+)  # fmt: skip
+
+
+def main() -> None:
+    parser = command_line("bases", __doc__, data=DATA, trainings=True)
+    parser.set_defaults(trainings=5)
+    options = parser.parse_args()
+    data = need_data(options.data, "Fashion-MNIST as train.parquet and test.parquet with the columns image and label")
+    folder = default_folder("bases", options)
+    clothes = make_run("bases", "classification/fashion-mnist", options, *BASE, f"source.path={data}")
+    runs: dict[str, list[Run]] = {"scratch": [], "base": []}
+    for seed in range(options.trainings):
+        for start, model in (("scratch", ()), ("base", (f"model={{base: {clothes.folder / 'model'}}}",))):
+            place = Namespace(**vars(options))
+            place.out = folder.with_name(f"{folder.name}-{start}-{seed}")
+            own = (*DIGITS, f"seed={seed}", *(model or NET))
+            runs[start].append(make_run("bases", "classification", place, *own))
+    found = {
+        start: {kind: [POINTS * fmean(run.values(kind)) for run in made] for kind in ("real", "synthetic", "both")}
+        for start, made in runs.items()
+    }
+    augmented = [POINTS * run.report["utility"]["baseline_augmentation"]["mean"] for run in runs["scratch"]]
+    better = [a - b for a, b in zip(found["base"]["both"], found["scratch"]["both"], strict=True)]
+    worth = [a - b for a, b in zip(found["scratch"]["both"], found["scratch"]["real"], strict=True)]
+    against = fmean(b - a for a, b in zip(augmented, found["base"]["both"], strict=True))
+    alone = fmean(a - b for a, b in zip(found["base"]["synthetic"], found["scratch"]["synthetic"], strict=True))
+    measures = [
+        judge_all("bases.start", better, note=f"synthetic rows alone: {alone:+.2f} points"),
+        judge_all("bases.scratch", worth, note=f"base − classical augmentation: {against:+.2f} points"),
+    ]
+    details = {
+        "accuracy": {**found, "augmented": augmented}, "real_rows": runs["scratch"][0].report["data"],
+        "base": clothes.report["training"]["steps"], "taken_over": runs["base"][0].report["training"]["base"],
+        "seconds": {start: [run.seconds for run in made] for start, made in runs.items()},
+    }  # fmt: skip
+    write("bases", measures, options, details)
+
+
+if __name__ == "__main__":
+    main()
