@@ -195,6 +195,7 @@ def _draw_accepted(maker: Maker, count: int, seed: int, base: OwnBase, columns: 
         kept = table.filter(pa.array([gate == "" for gate in table.column("gate").to_pylist()]))
         if len(kept):
             rows = maker.task.decode(table_to_rows(kept.select(features)), maker.data)
+            rows = maker.task.as_training(rows, maker.data)
             parts.append({name: rows[name] for name in columns})
         found, asked = found + len(kept), asked + size
     return take_rows(join_rows(*parts), slice(0, count)) if parts else {}

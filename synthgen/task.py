@@ -63,6 +63,8 @@ class Task:
     mixes: tuple[str, ...] | None = None
     """Of `Data.details`, those that must be equal where rows of two runs are mixed (`model.continue`); None: rows of
     two runs cannot be."""
+    as_training: Callable[[Columns, Data], Columns] = lambda rows, data: rows
+    """(decoded rows, their data): with the columns that else only a source gives, for rows that are mixed in."""
     augment: Callable[[Any, Condition, tuple[str, ...], Any], tuple[Any, Condition]] = (
         lambda x, condition, names, generator: (x, condition)
     )  # training rows, changed at random as `names` say

@@ -12,6 +12,7 @@ import datasets
 import numpy as np
 import torch
 
+from ..boxes import bound_parts
 from ..codecs.points import PointsCodec, fit_points_codec
 from ..evaluation.shape_learners import ShapeLearner
 from ..evaluation.shape_measures import MEANINGS, compare_shapes
@@ -51,6 +52,12 @@ def name_axes(data: Data, codec: PointsCodec) -> dict[str, list[str]]:
     others = [f"place {number}" for number in range(codec.told - codec.parts)]
     parts = [f"part {name}" for name in data.details["parts"]][: codec.parts]
     return {"classes": list(data.classes), "elements": [*parts, *others]}
+
+
+def stand_alone(rows: Columns, data: Data) -> Columns:
+    """With the boxes of pieces; an object that was drawn stands in the middle of its world."""
+    boxes = bound_parts(rows["points"], rows["piece"], len(data.details["pieces"]))
+    return {**rows, "boxes": boxes, "center": np.zeros((len(boxes), 3), np.float32)}
 
 
 def keep_rows(
@@ -184,6 +191,7 @@ TASK = Task(
     codec=build_codec,
     network=build_network,
     axes=name_axes,
+    as_training=stand_alone,
     mixes=("parts", "points", "pieces"),
     augment=keep_rows,
     labels=build_inventories,

@@ -100,6 +100,12 @@ def decode_rows(rows: dict[str, list[Any]], data: Data) -> Columns:
     return {"series": np.ascontiguousarray(series), "label": label, "events": events, "severity": severity}
 
 
+def stand_alone(rows: Columns, data: Data) -> Columns:
+    """Each row as a series of its own."""
+    count = len(rows["label"])
+    return {**rows, "start": np.zeros(count), "series_id": -1 - np.arange(count)}
+
+
 def probe_events(
     sample: Callable[[Columns, np.ndarray], Columns], labels: LabelGenerator, data: Data
 ) -> dict[str, Any]:
@@ -142,6 +148,7 @@ TASK = Task(
     codec=build_codec,
     network=build_network,
     axes=name_axes,
+    as_training=stand_alone,
     mixes=("channels", "kinds", "rate_hz", "length"),
     augment=augment_rows,
     labels=build_schedule,
