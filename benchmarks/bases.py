@@ -8,9 +8,16 @@ held-out digits, mean over their seeds; with synthetic rows they see as many rea
 """
 
 from argparse import Namespace
+from pathlib import Path
 from statistics import fmean
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from _record import ROOT, Run, command_line, default_folder, judge_all, make_run, need_data, write
+
+from synthgen.export.parquet import encode_png
+from synthgen.sources import ImageSourceOptions, load_labelled_images
+from synthgen.types import join_rows
 
 POINTS = 100  # of accuracy
 DATA = ROOT.parent / "shared" / "data" / "fashion_mnist"
@@ -21,9 +28,20 @@ BASE = (
     "train.batch_size=32", "evaluate.seeds=1", "evaluate.steps=50", "evaluate.gates=false",
 )  # fmt: skip
 DIGITS = (
-    f"source.rows={REAL}", "source.validation=0.01",  # eleven more rows serve choices
+    "source.kind=files", f"source.images={REAL + 6}",  # six serve choices
     "count=1000", "train.seconds=null", "train.steps=600", "train.augment=[shift, warp]", "evaluate.gates=false",
 )  # fmt: skip
+
+
+def write_digits(folder: Path) -> Path:
+    """The built-in digits as files: of those, also the rows that serve choices are counted among the few."""
+    data = load_labelled_images(ImageSourceOptions(kind="builtin", name="digits"), 0)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, parts in (("train", (data.train, data.validation)), ("test", (data.heldout,))):
+        rows = join_rows(*parts)
+        images = [encode_png(image) for image in rows["image"]]
+        pq.write_table(pa.table({"image": images, "label": rows["label"]}), folder / f"{name}.parquet")
+    return folder
 
 
 def main() -> None:
@@ -33,12 +51,13 @@ def main() -> None:
     data = need_data(options.data, "Fashion-MNIST as train.parquet and test.parquet with the columns image and label")
     folder = default_folder("bases", options)
     clothes = make_run("bases", "classification/fashion-mnist", options, *BASE, f"source.path={data}")
+    digits = write_digits(folder.with_name(f"{folder.name}-digits"))
     runs: dict[str, list[Run]] = {"scratch": [], "base": []}
     for seed in range(options.trainings):
         for start, model in (("scratch", ()), ("base", (f"model={{base: {clothes.folder / 'model'}}}",))):
             place = Namespace(**vars(options))
             place.out = folder.with_name(f"{folder.name}-{start}-{seed}")
-            own = (*DIGITS, f"seed={seed}", *(model or NET))
+            own = (*DIGITS, f"source.path={digits}", f"seed={seed}", *(model or NET))
             runs[start].append(make_run("bases", "classification", place, *own))
     found = {
         start: {kind: [POINTS * fmean(run.values(kind)) for run in made] for kind in ("real", "synthetic", "both")}

@@ -215,6 +215,7 @@ def _keys(rows: Columns) -> list[tuple[Any, ...]]:
 
 def mix_in(data: Data, memory: Memory | None) -> Data:
     """The rows of a source with what is kept of an earlier run: old classes first, then new ones in their order.
+    details["undrawn"]: classes that no training row has, which are drawn only where they are named.
 
     Held-out rows of the earlier source are among the held-out ones only if its rows are replayed: else no row that is
     trained on has their classes.
@@ -235,7 +236,11 @@ def mix_in(data: Data, memory: Memory | None) -> Data:
         parts = {p: join_rows(rows, more[p]) if count_rows(more[p]) else rows for p, rows in parts.items()}
     notes = (*data.origin.notes, *_notes(memory))
     origin = replace(data.origin, notes=notes)
-    return Data(parts["train"], parts["validation"], parts["heldout"], classes, origin, data.ignore, data.details)
+    details = dict(data.details)
+    if "label" in data.train:
+        seen = set(parts["train"]["label"].tolist())
+        details["undrawn"] = tuple(name for number, name in enumerate(classes) if number not in seen)
+    return Data(parts["train"], parts["validation"], parts["heldout"], classes, origin, data.ignore, details)
 
 
 def _notes(memory: Memory) -> tuple[str, ...]:

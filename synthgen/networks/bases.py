@@ -45,7 +45,10 @@ def identify(base: str) -> Kind:
         return "diffusers"
     if (folder / "config.json").is_file():
         return "transformers"
-    raise UserError(f"model.base: {base} holds no model; name the model folder of a run, or a checkpoint's folder")
+    raise UserError(
+        f"model.base: {base} has no config.json and no model_index.json; name the model folder of a run, or one that "
+        "save_pretrained wrote"
+    )
 
 
 def find_model(folder: Path) -> Path | None:

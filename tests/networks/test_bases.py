@@ -35,7 +35,8 @@ def test_each_format_is_told_by_its_files(own, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name, what", [("", "is no model"), ("/no/where", "there is no folder"), ("empty", "no model")]
+    "name, what",
+    [("", "is no model"), ("/no/where", "there is no folder"), ("empty", "has no config.json and no model_index.json")],
 )
 def test_a_base_that_is_none_is_named(name, what, tmp_path):
     (tmp_path / "empty").mkdir()
