@@ -12,7 +12,7 @@ from _record import command_line, default_folder, judge, make_run, ratio, write
 
 OLD, NEW = '["0", "1", "2", "3", "4"]', '["5", "6", "7", "8", "9"]'
 REPLAY = 0.3
-SHARED = ("count=2000", "train.seconds=null", "evaluate.gates=false", "evaluate.seeds=5")
+SHARED = ("count=2000", "train.seconds=null", "evaluate.gates=false", "evaluate.baseline=false")
 FIRST, THEN = "train.steps=2000", "train.steps=1500"
 
 
@@ -26,8 +26,6 @@ def main() -> None:
         place.out = folder.with_name(f"{folder.name}-{replay:g}")
         model = f"model={{base: {first.folder}, continue: {{replay: {replay}}}}}"
         own = (*SHARED, THEN, f"source.only={NEW}", model)
-        if not replay:
-            own = (*own, "evaluate.baseline=false")
         found[replay] = make_run("forgetting", "classification", place, *own)
     kept = {
         replay: ratio(*(run.report["utility"]["forgetting"][time]["values"] for time in ("after", "before")))

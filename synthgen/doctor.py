@@ -58,6 +58,7 @@ def examine(recipe: Recipe, folder: Place) -> str:
     source = check_source(recipe)
     if recipe.source.kind != "hub":  # validating shall not download a dataset
         source += _read(recipe)
+    start = _start_of(recipe)
     machine, free = hardware.look(), hardware.free_disk(place)
     cost = estimate(recipe, machine, hardware.speed())
     problem = _obstacle(cost, machine, free)
@@ -66,6 +67,7 @@ def examine(recipe: Recipe, folder: Place) -> str:
     lines = [
         f"{recipe.name}: valid ({recipe.sha256[:12]})",
         f"source    {source}",
+        *([f"starts    {start}"] if start else []),
         f"makes     {recipe.count:,} rows in {folder}",
         f"time      about {duration(cost.seconds)} (train {duration(cost.train)}, "
         f"sample {duration(cost.sample)}, evaluate {duration(cost.evaluate)})",
@@ -74,6 +76,14 @@ def examine(recipe: Recipe, folder: Place) -> str:
         f"memory    about {_size(cost.memory)} of {machine.available_gib:.1f} GiB available",
     ]
     return "\n".join(lines)
+
+
+def _start_of(recipe: Recipe) -> str:
+    """One line about the model of an earlier run, from its headers alone; empty where the recipe starts from none."""
+    from .starting_point import check_base
+
+    base = check_base(recipe)
+    return "" if base is None else f"from {base.name}: a {base.net} of {base.task} ({base.sha256[:12]})"
 
 
 def _look_at(folder: Place) -> Path:
@@ -98,7 +108,7 @@ def _read(recipe: Recipe) -> str:
 
     found = task.find(recipe.task)
     data = found.load(recipe.source, recipe.seed)
-    if not recipe.conditions.trains:
+    if not recipe.conditions.trains and getattr(recipe.model, "continue_", None) is None:  # else of other classes too
         found.labels(data, recipe.conditions, recipe.seed, None).draw(np.arange(8))
     parts = [len(next(iter(part.values()))) for part in (data.train, data.validation, data.heldout)]
     notes = "".join(f"\n          {note}" for note in data.origin.notes)

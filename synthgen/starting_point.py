@@ -26,9 +26,16 @@ from .task import Task
 from .types import Codec, Data
 
 
-def open_base(recipe: Recipe, place: RunFolder) -> OwnBase | None:
-    """The earlier run's model that a run starts from, if there is one, known by its digest from now on. UserErrors for
-    all that can be told from headers."""
+def open_base(recipe: Recipe, place: RunFolder) -> None:
+    """Refuse a base that cannot be, and know the weights of an earlier run's model by their digest from now on."""
+    base = check_base(recipe)
+    if base is not None:
+        fix = f"put back the weights {base.name} had, or use --fresh to start over"
+        place.expect("base", base.sha256, fix, "model.base")
+
+
+def check_base(recipe: Recipe) -> OwnBase | None:
+    """The earlier run's model that a run starts from, if it does. UserErrors for all that can be told from headers."""
     options = recipe.model
     base = find_own(options) if isinstance(options, BaseOptions) else None
     if base is None:
@@ -38,8 +45,6 @@ def open_base(recipe: Recipe, place: RunFolder) -> OwnBase | None:
     take_shape(options, base)
     if options.adapt == "lora":
         require_peft()
-    fix = f"put back the weights {base.name} had, or use --fresh to start over"
-    place.expect("base", base.sha256, fix, "model.base")
     return base
 
 

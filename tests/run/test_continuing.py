@@ -201,6 +201,16 @@ def test_what_cannot_be_continued_is_refused_before_anything_is_trained(changes,
     assert not (tmp_path / "new").exists()
 
 
+def test_validate_tells_of_the_base(base, command):
+    settings = words("classification", TINY, base.with_name("never"), model__base=base)[2:]
+    outcome = command("validate", "classification", *settings)
+    assert outcome.code == 0 and f"from {base}: a SmallUNet of classification" in outcome.out
+    outcome = command("validate", "timeseries", "--set", f"model.base={base}")
+    assert (
+        outcome.code == 2 and outcome.err.startswith("synthgen: model.base: ") and not base.with_name("never").exists()
+    )
+
+
 def test_a_model_alone_draws_no_old_rows(base, tmp_path):
     shutil.copytree(base / "model", tmp_path / "lone" / "model")
     asked = recipe(source__only=NEW, model__base=tmp_path / "lone", model__continue__replay=0.3)
