@@ -91,7 +91,8 @@ def remember(
     options = continues(recipe)
     if options is None:
         return None
-    mark = f"{recipe.sha256} {source}"
+    assert isinstance(recipe.model, BaseOptions)
+    mark = json.dumps([recipe.model.base, options.replay, recipe.seed, source])
     memory = read_memory(recipe, place)
     if memory is not None and memory.facts["mark"] == mark:
         return memory
@@ -100,7 +101,6 @@ def remember(
             f"model.continue: rows of two runs of {recipe.task} cannot be mixed; remove it, and model.base alone "
             "starts from the earlier model"
         )
-    assert isinstance(recipe.model, BaseOptions)
     base = find_own(recipe.model)
     assert base is not None, "what cannot be continued was refused before"
     progress.stage("replay")

@@ -88,6 +88,8 @@ def echo_training(place: RunFolder, progress: Progress) -> Callable[[], None]:
                 progress.advance(100 * (entry["share"] - told))
                 progress.note(entry["text"])
                 told = entry["share"]
+            elif entry["event"] == "base":
+                progress.note(entry["told"])
             elif entry["event"] == "model" and entry["stopped"] != "finished":
                 progress.note(f"training ended early: {entry['stopped']}")
 

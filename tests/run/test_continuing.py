@@ -14,7 +14,7 @@ from tiny import QUICK, data_digests, events, rewind, start, words
 from synthgen import pipeline
 from synthgen.continuing import read_memory
 from synthgen.errors import UserError
-from synthgen.recipe import load
+from synthgen.recipe import change, load
 from synthgen.regeneration import regenerate
 
 pytestmark = pytest.mark.slow
@@ -112,6 +112,9 @@ def test_replayed_rows_repeat_and_nothing_asks_for_the_base_once_the_model_is_th
         assert json.loads((pipeline.run(wanted, again).folder / "dataset" / "report.json").read_text())["utility"]
         assert data_digests(again) == data_digests(continued)
         assert not regenerate(again, 5).differing
+        job = change(wanted, {"count": 12, "sample.seed": 3})
+        pipeline.inherit(job, tmp_path / "job", again)
+        assert pipeline.run(job, tmp_path / "job").report["utility"]["forgetting"]["rows"] == 24
         with pytest.raises(UserError, match="^model.base: there is no folder"):
             pipeline.run(wanted, tmp_path / "third")
     finally:
