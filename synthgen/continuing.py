@@ -243,6 +243,11 @@ def mix_in(data: Data, memory: Memory | None) -> Data:
     return Data(parts["train"], parts["validation"], parts["heldout"], classes, origin, data.ignore, details)
 
 
+def rename_classes(data: Data, memory: Memory | None) -> Data:
+    """The rows of a source under the numbers that their classes have in the run."""
+    return mix_in(data, None if memory is None else replace(memory, train={}, validation={}))
+
+
 def _notes(memory: Memory) -> tuple[str, ...]:
     facts = memory.facts
     origin = f"{facts['origin']}, {facts['license']}"
