@@ -24,12 +24,13 @@ DATA = ROOT.parent / "shared" / "data" / "fashion_mnist"
 REAL = 50
 NET = ("model={widths: [64], blocks: 1}",)
 BASE = (
-    *NET, "source.kind=files", "source.size=8", "count=64", "train.seconds=null", "train.steps=3000",
-    "train.batch_size=32", "evaluate.seeds=1", "evaluate.steps=50", "evaluate.gates=false",
+    *NET, "source.kind=files", "source.size=8", "count=64", "train.seconds=null", "train.steps=2000",
+    "train.batch_size=32", "evaluate.seeds=1", "evaluate.steps=50", "evaluate.gates=false", "evaluate.baseline=false",
 )  # fmt: skip
 DIGITS = (
     "source.kind=files", f"source.images={REAL + 6}",  # six serve choices
-    "count=1000", "train.seconds=null", "train.steps=600", "train.augment=[shift, warp]", "evaluate.gates=false",
+    "count=500", "train.seconds=null", "train.steps=400", "train.augment=[shift, warp]", "evaluate.gates=false",
+    "evaluate.seeds=2",
 )  # fmt: skip
 
 

@@ -27,13 +27,8 @@ def remembered(train, heldout, **facts):
 def test_old_classes_come_first_and_new_rows_are_numbered_anew(data):
     mixed = mix_in(data, remembered(rows(0, 0, 1, first=30), rows(0, 1, first=40)))
     assert mixed.classes == ("cat", "dog", "cow") and mixed.details["undrawn"] == ()
-    assert mixed.train["label"].tolist() == [1, 2, 0, 0, 1] and mixed.train["image"].ravel().tolist() == [
-        0,
-        1,
-        30,
-        31,
-        32,
-    ]
+    assert mixed.train["label"].tolist() == [1, 2, 0, 0, 1]
+    assert mixed.train["image"].ravel().tolist() == [0, 1, 30, 31, 32]
     assert mixed.validation["label"].tolist() == [2, 0, 0, 1] and mixed.heldout["label"].tolist() == [1, 2, 0, 1]
     assert data.train["label"].tolist() == [0, 1], "the source's own rows were changed"
     assert mixed.origin.notes[0] == "a note" and "3 training rows" in mixed.origin.notes[1]
