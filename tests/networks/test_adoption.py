@@ -3,11 +3,13 @@
 import pytest
 import torch
 
+from synthgen.diffusion.process import FLOW
 from synthgen.networks.adoption import adopt, plain_state
 from synthgen.networks.language import TextDenoiser
 from synthgen.networks.lora import add_lora, merge_lora
 from synthgen.networks.tokens import TokenDenoiser
 from synthgen.networks.unet import SmallUNet
+from synthgen.sampling.pretrained import load_denoiser, save_pipeline
 
 SMALL = {"widths": (8, 16), "blocks": 1}
 
@@ -164,3 +166,27 @@ def test_what_lora_learnt_is_taken_over():
     x, sigma, condition = torch.randn(2, 1, 8, 8), torch.tensor([0.3, 0.8]), {"label": torch.tensor([0, 1])}
     with torch.no_grad():
         torch.testing.assert_close(new(x, sigma, condition), old.eval()(x, sigma, condition))
+
+
+@pytest.mark.parametrize(
+    "cls, config, condition",
+    [
+        (SmallUNet, {"channels": 1, "size": (8, 8), "patch": 1, "classes": 2, "condition": "label", "attention": True,
+                     **SMALL}, {"label": torch.tensor([0, 1])}),
+        (TokenDenoiser, {"length": 8, "channels": 2, "patch": 2, "width": 32, "depth": 1, "classes": 2},
+         {"label": torch.tensor([0, 1])}),
+    ],
+)  # fmt: skip
+def test_a_net_is_read_with_its_lora(cls, config, condition, tmp_path):
+    plain = drawn(cls, 1, **config)
+    net = drawn(cls, 1, **config, lora={"rank": 2, "alpha": 4.0, "targets": list(cls.lora_targets)})
+    assert any("lora_A" in name for name in net.state_dict())
+    x, sigma = torch.randn(2, *plain.row_shape), torch.tensor([0.3, 0.8])
+    with torch.no_grad():
+        told = net(x, sigma, condition)
+    save_pipeline(net, FLOW, tmp_path / "model")
+    read = load_denoiser(tmp_path / "model").eval()
+    assert read.config["lora"] == {"rank": 2, "alpha": 4.0, "targets": list(cls.lora_targets)}
+    with torch.no_grad():
+        torch.testing.assert_close(read(x, sigma, condition), told, rtol=0, atol=1e-3)  # merged: rounded otherwise
+    assert plain_state(read).keys() == plain.state_dict().keys()
