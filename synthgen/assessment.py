@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .continuing import measuring_seed, read_memory
+from .continuing import measuring_seed, own_rows, read_memory
 from .evaluation.fidelity import measure_fidelity
 from .evaluation.forgetting import measure_forgetting
 from .evaluation.options import EvaluateOptions
@@ -69,7 +69,7 @@ def assess(
         gates[name]["worth"] = worth
     fidelity = run.recall("fidelity", lambda: _fidelity(maker, synthetic, seed))
     progress.advance()
-    privacy = run.recall("privacy", lambda: _privacy(maker, synthetic, options.membership, seed))
+    privacy = run.recall("privacy", lambda: _privacy(*_of_the_source(run, maker, synthetic), options.membership, seed))
     progress.advance()
     return {"utility": utility, "fidelity": fidelity, "privacy": privacy, "gates": gates}
 
@@ -144,6 +144,18 @@ def _fidelity(maker: Maker, synthetic: Columns, seed: int) -> dict[str, Any]:
         own |= task.probe(maker.sampler.sample, maker.labels, data)
     found: dict[str, Any] = measure_fidelity(true, made, seed=seed)
     return {**found, "real": measure_fidelity(true, real, seed=seed), **({"own": own} if own else {})}
+
+
+def _of_the_source(run: RunFolder, maker: Maker, synthetic: Columns) -> tuple[Maker, Columns]:
+    """What may give away a real row of this source: of a model that went on learning, neither the rows that an earlier
+    one drew nor those of its classes alone."""
+    memory = read_memory(run.recipe, run)
+    if memory is None or not memory.train:
+        return maker, synthetic
+    data = own_rows(maker.data)
+    if "label" in data.train:
+        synthetic = take_rows(synthetic, np.isin(synthetic["label"], data.train["label"]))
+    return replace(maker, data=data), synthetic
 
 
 def _privacy(maker: Maker, synthetic: Columns, membership: bool, seed: int) -> dict[str, Any]:

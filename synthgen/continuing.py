@@ -37,7 +37,7 @@ from .types import Columns, Data, count_rows, join_rows, take_rows
 
 MEASURED = 2000  # rows of each model for the old classes' utility, at most
 PATIENCE = 20  # candidates for each row that the old gates are to let through
-FACTS = "facts.json"
+FACTS, OWN = "facts.json", "own"
 PARTS = ("train", "validation", "heldout", "conditions", "before")
 
 OpenRun = Callable[[tuple[str, str]], OnDemand]  # (resolved recipe as JSON, folder) -> what makes its rows
@@ -215,7 +215,8 @@ def _keys(rows: Columns) -> list[tuple[Any, ...]]:
 
 def mix_in(data: Data, memory: Memory | None) -> Data:
     """The rows of a source with what is kept of an earlier run: old classes first, then new ones in their order.
-    details["undrawn"]: classes that no training row has, which are drawn only where they are named.
+    details["undrawn"]: classes that no training row has, which are drawn only where they are named; details["own"]: how
+    many training and held-out rows are the source's own.
 
     Held-out rows of the earlier source are among the held-out ones only if its rows are replayed: else no row that is
     trained on has their classes.
@@ -236,11 +237,19 @@ def mix_in(data: Data, memory: Memory | None) -> Data:
         parts = {p: join_rows(rows, more[p]) if count_rows(more[p]) else rows for p, rows in parts.items()}
     notes = (*data.origin.notes, *_notes(memory))
     origin = replace(data.origin, notes=notes)
-    details = dict(data.details)
+    details = {**data.details, OWN: (count_rows(data.train), count_rows(data.heldout))}
     if "label" in data.train:
         seen = set(parts["train"]["label"].tolist())
         details["undrawn"] = tuple(name for number, name in enumerate(classes) if number not in seen)
     return Data(parts["train"], parts["validation"], parts["heldout"], classes, origin, data.ignore, details)
+
+
+def own_rows(data: Data) -> Data:
+    """Of rows that were mixed, those of the source itself, which stand first."""
+    train, heldout = data.details[OWN]
+    return replace(
+        data, train=take_rows(data.train, slice(0, train)), heldout=take_rows(data.heldout, slice(0, heldout))
+    )
 
 
 def rename_classes(data: Data, memory: Memory | None) -> Data:
@@ -255,5 +264,6 @@ def _notes(memory: Memory) -> tuple[str, ...]:
         return (f"the model goes on from {facts['base']} (of {origin}) without its rows: it may forget them",)
     return (
         f"{facts['rows']} training rows, and validation rows in proportion, are no real ones: the model of "
-        f"{facts['base']} drew them, of {len(facts['classes'])} old classes; held-out rows of {origin} are real",
+        f"{facts['base']} drew them, of {len(facts['classes'])} old classes; held-out rows of {origin} are real; "
+        "privacy is measured with the rows of this source alone",
     )

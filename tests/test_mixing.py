@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from synthgen.continuing import Memory, mix_in, rename_classes, without
+from synthgen.continuing import Memory, mix_in, own_rows, rename_classes, without
 from synthgen.types import Data, Origin
 
 ORIGIN = Origin("new rows", "CC0-1.0", "nobody", "somebody", "by chance", ("a note",))
@@ -30,6 +30,9 @@ def test_old_classes_come_first_and_new_rows_are_numbered_anew(data):
     assert mixed.train["label"].tolist() == [1, 2, 0, 0, 1]
     assert mixed.train["image"].ravel().tolist() == [0, 1, 30, 31, 32]
     assert mixed.validation["label"].tolist() == [2, 0, 0, 1] and mixed.heldout["label"].tolist() == [1, 2, 0, 1]
+    own = own_rows(mixed)
+    assert own.train["image"].tolist() == data.train["image"].tolist()
+    assert own.heldout["image"].tolist() == data.heldout["image"].tolist()
     assert data.train["label"].tolist() == [0, 1], "the source's own rows were changed"
     assert mixed.origin.notes[0] == "a note" and "3 training rows" in mixed.origin.notes[1]
     assert "runs/old" in mixed.origin.notes[1] and "old rows, MIT" in mixed.origin.notes[1]
