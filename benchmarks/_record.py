@@ -111,6 +111,11 @@ BARS = {
     "families.all": Bar(
         "tiny bases of every family: loss falls in 20 steps, same rows in a fresh process and on Ray", "≥", 1
     ),
+    "bases.start": Bar(
+        "digits, 50 real rows: accuracy with rows from a Fashion-MNIST base − from scratch", ">", 0, " points", 2
+    ),
+    "bases.scratch": Bar("digits, 50 real rows: from scratch − no synthetic rows", ">", 0, " points", 2),
+    "forgetting.kept": Bar("digits 0–4, then 5–9 with replay: old classes' utility, after ÷ before", "≥", 0.97),
     "startup.ratio": Bar("`synthgen --help` ÷ `python -c 'import typer'`, wall time", "≤", 1.5),
 }
 

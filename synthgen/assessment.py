@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import torch
 
+from .continuing import measuring_seed, own_rows, read_memory
 from .evaluation.fidelity import measure_fidelity
+from .evaluation.forgetting import measure_forgetting
 from .evaluation.options import EvaluateOptions
 from .evaluation.privacy import measure_privacy, membership_auc
 from .evaluation.utility import Job, measure_gate_worth, measure_utility
@@ -58,15 +60,37 @@ def assess(
         progress.advance()
 
     utility = measure_utility(maker.data, synthetic, progress=tick, **told)
+    forgetting = _forgetting(run, maker, steps, options)
+    if forgetting is not None:
+        utility["forgetting"] = forgetting
     without = {name: _rows_without(harvest, name, count_rows(synthetic)) for name in active}
     worths = measure_gate_worth(maker.data, synthetic, without, progress=tick, **told)
     for name, worth in worths.items():
         gates[name]["worth"] = worth
     fidelity = run.recall("fidelity", lambda: _fidelity(maker, synthetic, seed))
     progress.advance()
-    privacy = run.recall("privacy", lambda: _privacy(maker, synthetic, options.membership, seed))
+    privacy = run.recall("privacy", lambda: _privacy(*_of_the_source(run, maker, synthetic), options.membership, seed))
     progress.advance()
     return {"utility": utility, "fidelity": fidelity, "privacy": privacy, "gates": gates}
+
+
+def _forgetting(run: RunFolder, maker: Maker, steps: int, options: EvaluateOptions) -> dict[str, Any] | None:
+    """What became of the classes of a model that went on learning; None where it did not."""
+    memory = read_memory(run.recipe, run)
+    if memory is None:
+        return None
+    old = replace(
+        maker.data, classes=tuple(memory.facts["classes"]), train=memory.before, heldout=memory.heldout
+    )  # fmt: skip
+    count = count_rows(memory.conditions)
+    seeds = np.full(count, measuring_seed(run.recipe), np.int64)
+    after = maker.sampler.sample(memory.conditions, np.arange(count), seeds=seeds)
+    assert options.batch_size is not None
+    found = measure_forgetting(
+        old, after, maker.task.learner(old), options, steps=steps, batch_size=options.batch_size, recall=_scores(run),
+        spread=_side_by_side,
+    )  # fmt: skip
+    return {**found, "replay": memory.facts["replay"]}
 
 
 def _side_by_side(measure: Callable[[Job], Score], jobs: Sequence[Job]) -> Iterator[Score]:
@@ -120,6 +144,18 @@ def _fidelity(maker: Maker, synthetic: Columns, seed: int) -> dict[str, Any]:
         own |= task.probe(maker.sampler.sample, maker.labels, data)
     found: dict[str, Any] = measure_fidelity(true, made, seed=seed)
     return {**found, "real": measure_fidelity(true, real, seed=seed), **({"own": own} if own else {})}
+
+
+def _of_the_source(run: RunFolder, maker: Maker, synthetic: Columns) -> tuple[Maker, Columns]:
+    """What may give away a real row of this source: of a model that went on learning, neither the rows that an earlier
+    one drew nor those of its classes alone."""
+    memory = read_memory(run.recipe, run)
+    if memory is None or not memory.train:
+        return maker, synthetic
+    data = own_rows(maker.data)
+    if "label" in data.train:
+        synthetic = take_rows(synthetic, np.isin(synthetic["label"], data.train["label"]))
+    return replace(maker, data=data), synthetic
 
 
 def _privacy(maker: Maker, synthetic: Columns, membership: bool, seed: int) -> dict[str, Any]:

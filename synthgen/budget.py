@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import chain, combinations
-from pathlib import Path
 from typing import Any
 
 from .codecs.latents import PIXELS, fit_shape, how_adapted
 from .errors import UserError
 from .estimate import ACCEPTED, BF16, EFFICIENCY, Estimate
 from .hardware import GIB, Hardware, show_size
+from .networks.bases import is_foreign
 from .networks.footprint import Plan, plan_image_net
 from .networks.image_base import open_image_base
 from .networks.options import ImageBaseOptions
@@ -28,7 +28,6 @@ from .networks.unet import MaskedUNetOptions
 from .recipe import Recipe
 from .types import Data
 
-OWN = ("RowPipeline", "BlockPipeline")  # of our own runs
 AT_LOOKS = 64  # rows that are drawn at each look during the training
 MIXED = 2 / 3  # bytes of activations under autocast to bfloat16 against float32: norms and sums stay in float32
 SPARE = 1.1  # kernels' scratch memory, and gaps between what is freed
@@ -137,7 +136,7 @@ def estimate_needs(
     """What a recipe takes for images of such a shape, height and width; None where it starts from no pretrained image
     base. Without a `machine`: with one thread and no GPU. A UserError for a base that cannot be read or is not one."""
     options = recipe.model
-    if not isinstance(options, ImageBaseOptions) or options.base is None or _is_own(options.base):
+    if not isinstance(options, ImageBaseOptions) or options.base is None or not is_foreign(options, None):
         return None
     kind = "mask" if isinstance(options, MaskedUNetOptions) else "label"
     adapt, terms = how_adapted(options, kind)  # type: ignore[arg-type]
@@ -309,15 +308,6 @@ def _is_bf16(precision: str) -> bool:
     from .diffusion.precision import bf16_is_fast
 
     return precision == "bf16" or (precision == "auto" and bf16_is_fast())
-
-
-def _is_own(base: str) -> bool:
-    """Whether it is the model of an earlier run of ours."""
-    for folder in (Path(base), Path(base, "model")):
-        index = folder / "model_index.json"
-        if index.is_file() and json.loads(index.read_text()).get("_class_name") in OWN:
-            return True
-    return False
 
 
 @lru_cache(maxsize=8)

@@ -32,6 +32,7 @@ from .export.parquet import ShardedWriter, read_batches, table_to_rows, write_ta
 from .hardware import cores, look
 from .harvest import Harvest
 from .modelling import read_looks
+from .networks.bases import is_foreign
 from .production import INTERNAL, Maker
 from .progress import Progress
 from .recipe import Recipe
@@ -87,7 +88,7 @@ def deliver(
             on_card[name.capitalize()] = f"assets/{name}.png"
     (folder / "recipe.yaml").write_text(recipe.yaml())
     report = _report(recipe, place, data, history, harvest, findings, time.perf_counter() - began)
-    report["judged"] = list(task.judged(recipe.model, data))
+    report["judged"] = list(task.judged(recipe.model, data)) if is_foreign(recipe.model, place.model) else []
     report["findings"] = state_findings(report)
     (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n")
     write_card(

@@ -17,6 +17,7 @@ from .errors import UserError
 from .estimate import Estimate, estimate
 from .hardware import GIB, Hardware, show_size
 from .mistakes import meant, show
+from .networks.bases import is_foreign
 from .progress import duration
 from .recipe import Recipe, load
 from .remote.address import Address, Place, on_this_machine
@@ -58,12 +59,14 @@ def look_over(folder: Place) -> str:
 def examine(recipe: Recipe, folder: Place) -> str:
     """Raises UserError for what would stop the run; else says what it would do and for how long."""
     place = _look_at(folder)
-    task.find(recipe.task).examine(recipe.model)
+    if is_foreign(recipe.model, None):
+        task.find(recipe.task).examine(recipe.model)
     source = check_source(recipe)
     seen: dict[str, Any] = {}
     if recipe.source.kind != "hub":  # validating shall not download a dataset
         told, seen = _read(recipe)
         source += told
+    start = _start_of(recipe)
     machine, free = hardware.look(), hardware.free_disk(place)
     needs = estimate_needs(recipe, machine, **seen)
     problem = "" if needs is None else find_misfit(recipe, machine, **seen)
@@ -74,6 +77,7 @@ def examine(recipe: Recipe, folder: Place) -> str:
     lines = [
         f"{recipe.name}: valid ({recipe.sha256[:12]})",
         f"source    {source}",
+        *([f"starts    {start}"] if start else []),
         f"makes     {recipe.count:,} rows in {folder}",
         f"time      about {duration(cost.seconds)} (train {duration(cost.train)}, "
         f"sample {duration(cost.sample)}, evaluate {duration(cost.evaluate)})",
@@ -83,6 +87,14 @@ def examine(recipe: Recipe, folder: Place) -> str:
         *([] if needs is None else _tell_base(needs, machine)),
     ]
     return "\n".join(lines)
+
+
+def _start_of(recipe: Recipe) -> str:
+    """One line about the model of an earlier run, from its headers alone; empty where the recipe starts from none."""
+    from .starting_point import check_base
+
+    base = check_base(recipe)
+    return "" if base is None else f"from {base.name}: a {base.net} of {base.task} ({base.sha256[:12]})"
 
 
 def _look_at(folder: Place) -> Path:
@@ -107,9 +119,10 @@ def _read(recipe: Recipe) -> tuple[str, dict[str, Any]]:
     import numpy as np
 
     found = task.find(recipe.task)
-    found.refuse(recipe.model, recipe.conditions)
+    if is_foreign(recipe.model, None):
+        found.refuse(recipe.model, recipe.conditions)
     data = found.load(recipe.source, recipe.seed)
-    if not recipe.conditions.trains:
+    if not recipe.conditions.trains and getattr(recipe.model, "continue_", None) is None:  # else of other classes too
         found.labels(data, recipe.conditions, recipe.seed, None).draw(np.arange(8))
     parts = [len(next(iter(part.values()))) for part in (data.train, data.validation, data.heldout)]
     notes = "".join(f"\n          {note}" for note in data.origin.notes)

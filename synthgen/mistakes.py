@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 LONGEST = 40
 Path = tuple[str, ...]
@@ -100,12 +101,14 @@ def models_at(path: Path, model: type[BaseModel]) -> list[type[BaseModel]]:
     here: list[type[BaseModel]] = [model]
     for key in path:
         here = [
-            inner
-            for outer in here
-            if key in outer.model_fields
-            for inner in _models(outer.model_fields[key].annotation)
+            inner for outer in here if key in fields_of(outer) for inner in _models(fields_of(outer)[key].annotation)
         ]
     return here
+
+
+def fields_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The fields by the names that documents give them: `continue` cannot be the name of a Python field."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
@@ -151,7 +154,7 @@ def _sentence(details: Any, path: Path, document: Any, model: type[BaseModel]) -
     kind, context = details["type"], details.get("ctx", {})
     value = show(value_at(path, document))
     if kind == "extra_forbidden":
-        fields = {name for owner in models_at(path[:-1], model) for name in owner.model_fields}
+        fields = {name for owner in models_at(path[:-1], model) for name in fields_of(owner)}
         return f"unknown field; {meant(path[-1], fields)}"
     if kind == "missing":
         return "is missing; add it"
@@ -168,8 +171,8 @@ def _sentence(details: Any, path: Path, document: Any, model: type[BaseModel]) -
 
 
 def _advice(path: Path, model: type[BaseModel]) -> str:
-    owners = [owner for owner in models_at(path[:-1], model) if path[-1] in owner.model_fields]
-    description = owners[0].model_fields[path[-1]].description if owners else ""
+    owners = [owner for owner in models_at(path[:-1], model) if path[-1] in fields_of(owner)]
+    description = fields_of(owners[0])[path[-1]].description if owners else ""
     return f"use: {description[0].lower()}{description[1:].rstrip('.')}" if description else ""
 
 

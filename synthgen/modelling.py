@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import io
 import json
 import time
 import zipfile
@@ -19,7 +18,6 @@ import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,15 +26,17 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError
 from torch import nn
 
-from .diffusion.objective import FineTuning
+from .columns_file import pack_columns, unpack_columns
 from .errors import UserError
 from .evaluation.privacy import nearest_distances, nearness
+from .networks.bases import FACTS, WEIGHTS
 from .networks.options import BaseOptions
 from .progress import Progress
 from .recipe import Recipe
 from .run_folder import RunFolder
 from .sampling.pretrained import load_denoiser, save_pipeline
 from .sampling.sampler import Sampler
+from .starting_point import build_network
 from .storage import digest, is_sound, sealed_folder, write_whole
 from .task import Task
 from .training.loop import AS_IT_IS, train
@@ -47,9 +47,6 @@ from .types import Codec, Columns, Data, LabelGenerator
 LOOK_ROWS = 64  # samples drawn at each look during the training
 PATIENCE = 10.0  # seconds for the Hub to answer
 FEW_ROWS = 100  # of validation
-HISTORY = "training.json"
-AS_JSON = ".json"  # what the names of columns of texts end with in a look
-WEIGHTS = Path("denoiser") / "diffusion_pytorch_model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -70,13 +67,16 @@ def fit_model(
     if not is_sound(place.model):
         require_optimizer(recipe.train)
         warn_of_base(recipe.model, place, progress)
-        net = _build(recipe, lesson.task, lesson.data, lesson.codec)
+        net, base = build_network(recipe, lesson.task, lesson.data, lesson.codec)
         progress.stage("train", 100)
-        _train(recipe, place, lesson, progress, net, processes)
+        if base is not None:
+            place.log("base", **base)
+            progress.note(base["told"])
+        _train(recipe, place, lesson, progress, net, processes, {} if base is None else {"base": base})
         del net  # before its saved weights are read
         give_back()
     processes.leave()
-    history = json.loads((place.model / HISTORY).read_text())
+    history = json.loads((place.model / FACTS).read_text())
     history["model_sha256"] = digest(place.model / WEIGHTS)
     trained: nn.Module = load_denoiser(place.model)
     history["parameters"] = sum(p.numel() for p in trained.parameters())
@@ -121,6 +121,8 @@ def echo_training(place: RunFolder, progress: Progress) -> Callable[[], None]:
                 progress.advance(100 * (entry["share"] - told))
                 progress.note(entry["text"])
                 told = entry["share"]
+            elif entry["event"] == "base":
+                progress.note(entry["told"])
             elif entry["event"] == "model" and entry["stopped"] not in ("finished", AS_IT_IS):
                 progress.note(f"training ended early: {entry['stopped']}")
 
@@ -136,25 +138,15 @@ def follow_training(
         raise AssertionError("process 0 looks")
 
     train(
-        _build(recipe, task, data, codec), codec, data, recipe.train, seed=recipe.seed,
+        build_network(recipe, task, data, codec)[0], codec, data, recipe.train, seed=recipe.seed,
         folder=place.state / "training", augment=task.augment, look=look, processes=processes,
     )  # fmt: skip
 
 
-def _build(recipe: Recipe, task: Task, data: Data, codec: Codec) -> Any:
-    if recipe.train.augment and isinstance(codec.process, FineTuning):
-        raise UserError(
-            "train.augment: a pretrained base cannot be told how a row was changed, and would draw changed ones; leave "
-            "it out, or train from scratch"
-        )
-    with torch.random.fork_rng():
-        torch.manual_seed(recipe.seed)
-        return task.network(data, codec, recipe.model)
-
-
 def _train(
-    recipe: Recipe, place: RunFolder, lesson: Lesson, progress: Progress, net: nn.Module, processes: Processes
-) -> None:
+    recipe: Recipe, place: RunFolder, lesson: Lesson, progress: Progress, net: nn.Module, processes: Processes,
+    told_of_base: dict[str, Any],
+) -> None:  # fmt: skip
     data, codec, descriptors = lesson.data, lesson.codec, lesson.descriptors
     conditions = lesson.labels.draw(np.arange(LOOK_ROWS))
     usual = nearest_distances(codec.describe(data.validation), descriptors, k=1)[:, 0]
@@ -195,7 +187,8 @@ def _train(
     facts = {
         "steps": result.step, "rows_seen": result.rows, "seconds": result.seconds, "stopped": result.stopped,
         "best_step": result.best_step, "history": result.history, "wall_seconds": time.monotonic() - began,
-        "processes": processes.count,
+        "processes": processes.count, "task": recipe.task,
+        "axes": {name: list(meant) for name, meant in lesson.task.axes(data, codec).items()}, **told_of_base,
     }  # fmt: skip
     with sealed_folder(place.model) as folder:
         # the net itself: a copy would be one more in memory, beside that which writing makes
@@ -203,7 +196,7 @@ def _train(
         for name, content in codec.files().items():
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
-        (folder / HISTORY).write_text(json.dumps(facts, indent=1))
+        (folder / FACTS).write_text(json.dumps(facts, indent=1))
     place.log("model", steps=result.step, stopped=result.stopped)
 
 
@@ -224,19 +217,9 @@ def _copy(net: nn.Module, device: torch.device) -> Any:
 
 
 def _keep_look(place: RunFolder, step: int, rows: Columns) -> None:
-    """Columns of texts, tuples of texts and the like as JSON, since pickles may run code; no files, such as meshes."""
-    buffer = io.BytesIO()
-    plain: dict[str, Any] = {}
-    for name, values in rows.items():
-        if any(isinstance(value, bytes) for value in values[:1]):
-            continue
-        if values.dtype == object:
-            told = json.dumps([_to_json(value) for value in values]).encode()
-            plain[name + AS_JSON] = np.frombuffer(told, np.uint8)
-        else:
-            plain[name] = values
-    np.savez_compressed(buffer, **plain)
-    write_whole(place.state / "looks" / f"step-{step:09d}.npz", buffer.getvalue())
+    """No files, such as meshes."""
+    kept = {name: values for name, values in rows.items() if not any(isinstance(value, bytes) for value in values[:1])}
+    write_whole(place.state / "looks" / f"step-{step:09d}.npz", pack_columns(kept))
 
 
 def read_looks(place: RunFolder) -> list[tuple[int, Columns]]:
@@ -244,42 +227,7 @@ def read_looks(place: RunFolder) -> list[tuple[int, Columns]]:
     found = []
     for path in sorted((place.state / "looks").glob("step-*.npz")):
         try:
-            with np.load(path) as file:
-                rows = {name.removesuffix(AS_JSON): _read_column(name, file[name]) for name in file.files}
-                found.append((int(path.stem.removeprefix("step-")), rows))
+            found.append((int(path.stem.removeprefix("step-")), unpack_columns(path.read_bytes())))
         except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
             place.log("damaged", what=path.name)  # a picture less in the report
     return found
-
-
-def _read_column(name: str, stored: np.ndarray) -> np.ndarray:
-    if not name.endswith(AS_JSON):
-        return stored
-    values = json.loads(stored.tobytes())
-    column = np.empty(len(values), object)
-    column[:] = [_from_json(value) for value in values]
-    return column
-
-
-def _to_json(value: Any) -> Any:
-    """A cell as JSON: tuples, mappings and arrays, which JSON does not know, under their names."""
-    if isinstance(value, tuple | list):
-        items = [_to_json(item) for item in value]
-        return {"tuple": items} if isinstance(value, tuple) else items
-    if isinstance(value, dict):
-        return {"dict": [[_to_json(key), _to_json(item)] for key, item in value.items()]}
-    if isinstance(value, np.ndarray):
-        return {"array": _to_json(value.ravel().tolist()), "shape": value.shape, "dtype": value.dtype.str}
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _from_json(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_from_json(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if "tuple" in value:
-        return tuple(_from_json(value["tuple"]))
-    if "array" in value:
-        return np.array(_from_json(value["array"]), value["dtype"]).reshape(value["shape"])
-    return {_from_json(key): _from_json(item) for key, item in value["dict"]}

@@ -23,6 +23,7 @@ import numpy as np
 from . import task as tasks
 from .assessment import assess
 from .budget import count_workers, refuse_misfit
+from .continuing import mix_in, read_memory, remember
 from .delivery import deliver, draw_preview
 from .errors import UserError
 from .gates.gates import Gates, choose_checks
@@ -32,6 +33,7 @@ from .gates.words import forbid_words
 from .hardware import cores, look
 from .harvest import gather
 from .modelling import Lesson, echo_training, fit_model, follow_training
+from .networks.bases import is_foreign
 from .ondemand import OnDemand
 from .production import Maker
 from .progress import Progress, Silent
@@ -44,6 +46,7 @@ from .sampling.engine import Engine
 from .sampling.local import LocalEngine
 from .sampling.sampler import Sampler
 from .sampling.serve import RayEngine, RayOptions, connect
+from .starting_point import open_base
 from .storage import is_sound
 from .task import Task
 from .training.processes import ALONE, Processes, join
@@ -223,6 +226,7 @@ def follow(recipe: Recipe, folder: Place, processes: Processes) -> None:
     data = task.load(recipe.source, recipe.seed)
     _compare_source(digest_columns(data.train, data.validation, data.heldout), processes)
     place = RunFolder(on_this_machine(folder), recipe, fresh=False)
+    data = mix_in(data, read_memory(recipe, place))  # process 0 wrote it before it compared the sources
     follow_training(recipe, place, task, data, _build_codec(recipe, place, task, data), processes)
 
 
@@ -293,17 +297,20 @@ def open_source(
     together = processes.invite(not is_sound(place.model))
     task = tasks.find(recipe.task)
     if not is_sound(place.model):
-        task.examine(recipe.model)
+        if open_base(recipe, place) is None:
+            task.examine(recipe.model)
     progress.stage("source")
     data = task.load(recipe.source, recipe.seed)
-    for note in data.origin.notes:
-        progress.note(note)
     source = digest_columns(data.train, data.validation, data.heldout)
     place.expect("source", source, "use --fresh to start over")
+    data = mix_in(data, remember(recipe, place, task, data, source, open_maker, progress))
+    for note in data.origin.notes:
+        progress.note(note)
     if together:
         _compare_source(source, processes)
     # before the training: a wrong name shall not cost a model
-    task.refuse(recipe.model, recipe.conditions)
+    if is_foreign(recipe.model, place.model if is_sound(place.model) else None):
+        task.refuse(recipe.model, recipe.conditions)
     if recipe.sample.solver == "refine" and task.texts is None:
         raise UserError(f"sample.solver: refine writes texts, and rows of {task.name} are none; set it to dpm++")
     checks = list_checks(task, data, recipe.gates)

@@ -26,8 +26,16 @@ from .storage import digest, digest_folder, is_same, is_sound, link_whole, remov
 # What a run writes and `--fresh` may delete, in this order: what was made from something goes before it, so that a
 # deletion that is cut short leaves nothing whose making is unknown. The recipe goes last.
 OWN = ("preview.png", "preview.txt", "preview.parquet", "report.html", "dataset", "state", "judges", "labels", "model")
-LAST = ("training", "source.txt", "recipe.json")  # of state/
-INHERITED = ("state/source.txt", "state/looks", "judges", "labels", "state/makers.json", "model")  # the model last
+LAST = ("training", "replay", "base.txt", "source.txt", "recipe.json")  # of state/
+INHERITED = (
+    "state/source.txt",
+    "state/replay",
+    "state/looks",
+    "judges",
+    "labels",
+    "state/makers.json",
+    "model",
+)  # the model last
 PAUSE = 0.1  # seconds between two looks whether another process still holds the folder
 
 
@@ -39,6 +47,7 @@ class RunFolder:
         self.path, self.recipe, self.fresh, self.patience = path, recipe, fresh, patience
         self.home = home or Home(str(path))
         self.state, self.shards = path / "state", path / "state" / "shards"
+        self.replay = self.state / "replay"  # what is kept of a model that goes on learning
         self.model, self.judges, self.labels, self.dataset = (
             path / n for n in ("model", "judges", "labels", "dataset")
         )
@@ -186,13 +195,13 @@ class RunFolder:
                 "over or --out for another folder"
             )
 
-    def expect(self, name: str, value: str, fix: str) -> None:
+    def expect(self, name: str, value: str, fix: str, field: str = "") -> None:
         """Remember `value`; a UserError if an earlier start of this run had another."""
         path = self.state / f"{name}.txt"
         if not path.exists():
             write_whole(path, value)
         elif path.read_text() != value:
-            raise UserError(f"{name}: it changed since this run began; {fix}")
+            raise UserError(f"{field or name}: it changed since this run began; {fix}")
 
     def rest_on(self, model: str) -> None:
         """Keep shards and measurements only if they were made with this model, judge and label generator.

@@ -9,7 +9,7 @@ A task knows what its rows are. It does not know the order of the stages, nor wh
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module, util
 from pathlib import Path
@@ -57,6 +57,14 @@ class Task:
     classes_of: Callable[
         [Columns, Data], Any
     ]  # bool (N, K): which classes a row holds, for per-class tables and quotas
+    axes: Callable[[Data, Any], Mapping[str, Sequence[str]]] = lambda data, codec: {"classes": data.classes}
+    """(data, codec): what the numbers along the axes of the denoiser's tensors mean, so that another net can take over
+    what means the same: names of classes, channels, elements, tokens."""
+    mixes: tuple[str, ...] | None = None
+    """Of `Data.details`, those that must be equal where rows of two runs are mixed (`model.continue`); None: rows of
+    two runs cannot be."""
+    as_training: Callable[[Columns, Data], Columns] = lambda rows, data: rows
+    """(decoded rows, their data): with the columns that else only a source gives, for rows that are mixed in."""
     augment: Callable[[Any, Condition, tuple[str, ...], Any], tuple[Any, Condition]] = (
         lambda x, condition, names, generator: (x, condition)
     )  # training rows, changed at random as `names` say

@@ -67,6 +67,11 @@ class Vocabulary:
     def first_piece(self) -> int:
         return self.first_mark + len(self.marks)
 
+    @property
+    def names(self) -> list[str]:
+        """What the tokens before the pieces are."""
+        return ["pad", "mask", "end", *(f"slot {n}" for n in range(self.slots)), *(f"mark {m}" for m in self.marks)]
+
     def __len__(self) -> int:
         return self.first_piece + int(self.tokenizer.get_vocab_size())
 

@@ -21,7 +21,7 @@ from sklearn.feature_extraction.text import HashingVectorizer
 
 from ..diffusion.masked import Blocks, round_up
 from ..slots import Value
-from ..types import Columns, Condition, Process, as_objects
+from ..types import Columns, Condition, Data, Process, as_objects
 from ..vocabulary import END, MASK, PAD, Vocabulary
 
 BLOCK = Blocks.size  # rooms are so many tokens, or twice as many, …
@@ -118,6 +118,11 @@ class TokenCodec(ABC):
 
     def condition(self, columns: Columns) -> Condition:
         return pack(list(self.frames(columns))).condition
+
+
+def name_axes(data: Data, codec: TokenCodec) -> dict[str, list[str]]:
+    """The classes, and the tokens that are no pieces."""
+    return {"classes": list(data.classes), "tokens": codec.vocabulary.names}
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ EFFICIENCY = 0.85
 
 def state_findings(report: Mapping[str, Any]) -> list[Finding]:
     """Sentences about rows, worth, classes, fidelity, privacy, gates and speed, in that order."""
-    parts: tuple[Callable[[Mapping[str, Any]], Found], ...] = (_rows, _worth, _gain, _baseline, _classes)
+    parts: tuple[Callable[[Mapping[str, Any]], Found], ...] = (_rows, _worth, _gain, _baseline, _classes, _forgetting)
     parts += (_judged, _fidelity, _copies, _nearness, _membership, _gates, _speed)
     return [{"kind": kind, "text": text} for part in parts for kind, text in part(report)]
 
@@ -74,6 +74,20 @@ def _worth(report: Mapping[str, Any]) -> Found:
         yield "good", "Training on synthetic rows alone is as good as training on the real ones."
     else:
         yield ("good" if worth >= GOOD_WORTH else "note" if worth >= FAIR_WORTH else "miss"), loss
+
+
+def _forgetting(report: Mapping[str, Any]) -> Found:
+    found = _get(_get(report, "utility"), "forgetting")
+    kept = found.get("kept")
+    if kept is None:
+        return
+    replay = found.get("replay", 0)
+    how = f"with {replay:.0%} of its training rows drawn by the earlier model" if replay else "without rows of its own"
+    yield (
+        "good" if kept >= GOOD_WORTH else "note" if kept >= FAIR_WORTH else "miss",
+        f"Having gone on learning {how}, the model keeps {kept:.1%} of what its rows of the old classes were worth: "
+        f"{found.get('metric', 'score')} {_pm(found['after'])} against {_pm(found['before'])}.",
+    )
 
 
 def _gain(report: Mapping[str, Any]) -> Found:

@@ -59,7 +59,7 @@ def measure_utility(
     jobs: list[Job] = [
         (
             f"{name}/{seed}",
-            _measurement(learner, regimes[name], data.heldout, steps, batch_size, seed, name == REGIMES[3]),
+            prepare(learner, regimes[name], data.heldout, steps, batch_size, seed, name == REGIMES[3]),
         )
         for name, seed in asked
     ]
@@ -70,7 +70,7 @@ def measure_utility(
         progress(f"learner {name}, seed {seed}", done, len(jobs))
     summary: dict[str, Any] = {KEYS[name]: None for name in REGIMES}
     for name, values in scores.items():
-        summary[KEYS[name]] = {**_summary(values, data.classes), "rows": count_rows(regimes[name])}
+        summary[KEYS[name]] = {**summarize(values, data.classes), "rows": count_rows(regimes[name])}
     head = {"metric": learner.metric, "learner": learner.description, "seeds": options.seeds, "steps": steps}
     held = {"batch_size": batch_size, "heldout_rows": count_rows(data.heldout)}
     return {**head, **held, **summary, **_comparisons(scores)}
@@ -105,12 +105,12 @@ def measure_gate_worth(
         if not _equal(base, other):
             asked += [(gate, seed) for seed in range(seeds)]
             jobs += [
-                (f"without_{gate}/{seed}", _measurement(learner, other, data.heldout, steps, batch_size, seed, False))
+                (f"without_{gate}/{seed}", prepare(learner, other, data.heldout, steps, batch_size, seed, False))
                 for seed in range(seeds)
             ]
     gains: dict[str, list[float]] = {gate: [] for gate, _ in asked}
     for (gate, seed), without_gate in zip(asked, spread(lambda job: recall(*job), jobs), strict=True):
-        compute = _measurement(learner, base, data.heldout, steps, batch_size, seed, False)
+        compute = prepare(learner, base, data.heldout, steps, batch_size, seed, False)
         gains[gate].append(recall(f"train_synthetic/{seed}", compute).value - without_gate.value)
     for number, gate in enumerate(without):
         if gate in gains:
@@ -145,7 +145,7 @@ def _shown(real: Columns, synthetic: Columns, rows: int | None) -> Columns:
     return {name: synthetic[name][:rows] for name in shared}
 
 
-def _measurement(
+def prepare(
     learner: Learner, train: Columns, test: Columns, steps: int, batch_size: int, seed: int, augment: bool
 ) -> Callable[[], Score]:
     def compute() -> Score:
@@ -154,7 +154,7 @@ def _measurement(
     return compute
 
 
-def _summary(scores: Sequence[Score], classes: Sequence[str]) -> dict[str, Any]:
+def summarize(scores: Sequence[Score], classes: Sequence[str]) -> dict[str, Any]:
     columns = zip(*(score.per_class for score in scores), strict=True)
     per_class = {name: _finite_mean(values) for name, values in zip(classes, columns, strict=True)}
     shared = [name for name in scores[0].also if all(name in score.also for score in scores)]

@@ -62,6 +62,7 @@ def write_card(
         _making(report, origin),
         _utility(report),
         _classes(report),
+        _forgetting(report),
         _fidelity(report),
         _privacy(report),
         _gates(report),
@@ -127,6 +128,7 @@ def _making(report: Mapping[str, Any], origin: Origin) -> str:
         *(("note", note) for note in origin.notes),
         ("rows", f"{_number(rows.get('accepted'))} kept of {_number(rows.get('candidates'))} candidates"),
         ("model", f"`{report.get('model_sha256', '–')}` (SHA-256)"),
+        *(("started from", text) for text in _base(training)),
         *((name.replace("_", " "), _number(training[name])) for name in ("parameters", "steps") if name in training),
         ("hardware", "; ".join(f"{key} {value}" for key, value in _part(report, "hardware").items()) or "–"),
         ("versions", ", ".join(f"{key} {value}" for key, value in _part(report, "versions").items()) or "–"),
@@ -145,6 +147,17 @@ def _making(report: Mapping[str, Any], origin: Origin) -> str:
 
 def _judged(report: Mapping[str, Any]) -> str:
     return " and ".join(map(_line, report.get("judged") or ()))
+
+
+def _base(training: Mapping[str, Any]) -> list[str]:
+    base = _part(training, "base")
+    if not base:
+        return []
+    if "sha256" not in base:  # another library's, of which all is kept
+        at = f" at {base.get('revision')}" if base.get("revision") else ""
+        return [f"{base.get('name')}{at}"]
+    counts = ", ".join(f"{len(base.get(kind) or ())} {kind}" for kind in ("kept", "resized", "new"))
+    return [f"{base.get('name')}, SHA-256 {base.get('sha256')} (tensors: {counts}; trained: {base.get('adapt')})"]
 
 
 def _utility(report: Mapping[str, Any]) -> str:
@@ -190,6 +203,33 @@ def _classes(report: Mapping[str, Any]) -> str:
     more = len(labels) - CLASSES_SHOWN
     rest = f"\n\n{more} more classes are in `report.json`." if more > 0 else ""
     return f"### By class\n\n{_table(('class', *(name for name, _ in parts)), rows)}{rest}"
+
+
+def _forgetting(report: Mapping[str, Any]) -> str:
+    """What became of the classes that the model knew before it went on learning."""
+    found = _part(_part(report, "utility"), "forgetting")
+    if not found:
+        return ""
+    before, after = _part(found, "before"), _part(found, "after")
+    intro = (
+        f"The model went on from an earlier one ({found.get('replay', 0):.0%} of its training rows were drawn by that "
+        f"one). Rows of the {len(found['classes'])} old classes, {_number(found.get('rows'))} from either model to the "
+        f"same labels and before any gate, to the same learner, scored on {_number(found.get('heldout_rows'))} "
+        "held-out real rows of these classes."
+    )
+    told = [("before", _spread(before), ""), ("after", _spread(after), "–")]
+    if found.get("kept") is not None:
+        told[1] = ("after", _spread(after), f"{found['kept']:.1%}")
+    labels = list(_part(before, "per_class"))[:CLASSES_SHOWN]
+    table = _table(("model", _line(found.get("metric", "score")), "kept"), told)
+    each = _table(
+        ("old class", "before", "after"),
+        [
+            (_line(label), *(_number(_part(part, "per_class").get(label)) for part in (before, after)))
+            for label in labels
+        ],
+    )
+    return f"### What it kept of what it knew\n\n{intro}\n\n{table}" + (f"\n\n{each}" if labels else "")
 
 
 def _fidelity(report: Mapping[str, Any]) -> str:

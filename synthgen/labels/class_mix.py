@@ -52,9 +52,10 @@ def label_classes(columns: Columns, data: Data) -> np.ndarray:
 
 
 def build_class_mix(data: Data, options: ClassConditionOptions, seed: int, folder: Path | None = None) -> ClassMix:
-    """The mix that `options.balance` asks for. UserError for names that are no class, or if every weight is 0."""
+    """The mix that `options.balance` asks for; details["undrawn"] are classes that are drawn only where it names them.
+    UserError for names that are no class, or if every weight is 0."""
     if options.balance == "uniform":
-        weights = np.ones(len(data.classes))
+        weights = np.array([name not in data.details.get("undrawn", ()) for name in data.classes], np.float64)
     elif options.balance == "real":
         weights = np.bincount(data.train["label"], minlength=len(data.classes)).astype(np.float64)
     else:

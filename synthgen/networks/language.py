@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -22,10 +22,14 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from ..diffusion.masked import Blocks
+from ..errors import UserError
 from ..types import Condition
 from ..vocabulary import Vocabulary
+from .adoption import Axes, Meanings, name_axis, number_axis
+from .bases import find_model, identify
 from .fine_tuning import load_language_model, read_pieces
 from .language_bases import examine_base
+from .lora import add_lora
 from .options import BaseOptions
 from .preconditioning import Teller
 from .pretrained_language import PretrainedTextDenoiser
@@ -41,11 +45,15 @@ HEAD = 64  # channels of an attention head, where the width allows it: half the 
 class TextOptions(BaseOptions):
     """The shape of a small transformer over pieces of words, and of its vocabulary."""
 
+    nets: ClassVar[tuple[str, ...]] = ("TextDenoiser",)
+    reads: ClassVar[tuple[str, ...]] = ("transformers", "diffusers", "hub")
+    shape: ClassVar[tuple[str, ...]] = ("width", "depth")
+
     base: str | None = None
-    """A pretrained language model to start from: a Hub id or a folder, with safetensors and tokenizer.json. Either a
-    masked language model as transformers' `save_pretrained` writes it (ModernBERT, mmBERT, EuroBERT, BERT …), or the
-    folders of diffusers' LLaDA2Pipeline with a model that transformers knows by itself. Its size and its pieces are
-    then its own. null: a small transformer from scratch."""
+    """What to start from. A pretrained language model: a Hub id or a folder, with safetensors and tokenizer.json;
+    either a masked language model as transformers' `save_pretrained` writes it (ModernBERT, mmBERT, EuroBERT, BERT …),
+    or the folders of diffusers' LLaDA2Pipeline with a model that transformers knows by itself. Or the `model` folder of
+    an earlier run of texts. Size and pieces are then its own. null: a small transformer from scratch."""
     width: Annotated[int, Field(ge=32, le=4096, multiple_of=32)] = 128
     """Channels of a token. Not with `base`."""
     depth: int = Field(4, ge=1, le=48)
@@ -63,16 +71,28 @@ def choose_pieces(options: TextOptions, folder: Path | None) -> int | Tokenizer:
         return options.pieces
     if folder is not None:
         return Tokenizer.from_file(str(folder / PIECES))
+    if identify(options.base) == "own":
+        return read_own_pieces(options.base)
     return read_pieces(options.base, options.revision)
 
 
 def choose_block(options: TextOptions, folder: Path | None) -> int:
     """How many tokens are written together; where the recipe does not say, as the base or the trained model does."""
-    if options.block is not None or options.base is None:
+    if options.block is not None or options.base is None or (folder is None and identify(options.base) == "own"):
         return options.block or Blocks.size
     if folder is not None:
         return int(json.loads((folder / INDEX).read_text(encoding="utf-8"))["size"])
     return examine_base(options.base, options.revision).block or Blocks.size
+
+
+def read_own_pieces(base: str) -> Tokenizer:
+    """Those of an earlier run, so that each keeps its meaning. A UserError where its rows are no texts."""
+    folder = find_model(Path(base))
+    if folder is None or not (folder / PIECES).is_file():
+        raise UserError(
+            f"model.base: {base} has no {PIECES}: its rows are no texts; name a model of texts, or write null"
+        )
+    return Tokenizer.from_file(str(folder / PIECES))
 
 
 def build_text_network(
@@ -80,7 +100,7 @@ def build_text_network(
 ) -> TextDenoiser | PretrainedTextDenoiser:
     """A denoiser of rows of up to `length` tokens in `segments` texts, told a class and numbers below `values`."""
     shape = {"segments": segments, "length": length, "classes": classes, "values": values}
-    if options.base is not None:
+    if options.base is not None and identify(options.base) != "own":
         return load_language_model(options, vocabulary, **shape)
     return TextDenoiser(vocabulary=len(vocabulary), width=options.width, depth=options.depth, **shape)
 
@@ -94,6 +114,8 @@ class TextDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """Token numbers (B, L) -> logits (B, L, vocabulary); the embedding is also the last layer (Press & Wolf 2017)."""
 
     config_name = "config.json"
+    lora_targets = ("qkv", "out")
+    same: tuple[str, ...] = ()  # of the configuration, in every net that takes over weights
 
     @register_to_config
     def __init__(
@@ -105,6 +127,7 @@ class TextDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         depth: int = 4,
         classes: int = 0,
         values: int = 0,
+        lora: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.told = Teller(width, classes, augmented=False)
@@ -116,6 +139,22 @@ class TextDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.blocks = nn.ModuleList([Block(width, normalise, head) for _ in range(depth)])
         self.modulate, self.bias = nn.Linear(width, width), nn.Parameter(torch.zeros(vocabulary))
         self._initialise(width)
+        if lora is not None:
+            add_lora(self, **lora)
+
+    def meanings(self, axes: Axes) -> Meanings:
+        """What the numbers along the axes of tensors mean, where `axes` names "classes" and the first "tokens"; the
+        other tokens are the pieces, in the order of the tokenizer."""
+        config = self.config
+        own = list(axes.get("tokens") or ())
+        tokens = (
+            [*own, *number_axis("piece", config.vocabulary - len(own))] if own else name_axis({}, "", config.vocabulary)
+        )
+        found = {"token.weight": {0: tokens}, "bias": {0: tokens}}
+        for name, count in (("segment", config.segments + 1), ("offset", config.length), ("value", config.values + 1)):
+            found[f"{name}.weight"] = {0: number_axis(name, count)}
+        found["told.label.weight"] = {0: [*name_axis(axes, "classes", config.classes), "not told"]}
+        return found
 
     def _initialise(self, width: int) -> None:
         """Blocks add nothing at first, and all of it from then on; a token's own embedding outweighs where it stands.

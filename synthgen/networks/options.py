@@ -2,15 +2,32 @@
 
 import re
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from ..options import Options
 
 
+class ContinueOptions(Options):
+    """How the model of an earlier run goes on learning from new rows."""
+
+    replay: float = Field(0.3, ge=0, le=0.9)
+    """Share of the training rows that the earlier model draws itself, of what it knew, through the gates of its run
+    (generative replay, Shin et al. 2017); 0: none, and it forgets."""
+
+
 class BaseOptions(Options):
-    """A model to start from, and what of it is trained."""
+    """A model to start from, and what of it is trained.
+
+    `nets`: the classes of our own nets that a model of these options may start from. `reads`: what else a task's
+    `network` reads by itself, in the words of `bases.identify`. `shape`: the fields that a base brings.
+    """
+
+    model_config = ConfigDict(serialize_by_alias=True)
+    nets: ClassVar[tuple[str, ...]] = ()
+    reads: ClassVar[tuple[str, ...]] = ()
+    shape: ClassVar[tuple[str, ...]] = ()
 
     base: str | None = None
     """The model to start from: a Hub id, a folder, or the `model` folder of an earlier run; null: from scratch."""
@@ -24,22 +41,31 @@ class BaseOptions(Options):
     alpha: float | None = Field(None, gt=0, le=4096)
     """Scale of the matrices of lora, which count alpha / rank times; null: as large as the rank."""
     targets: tuple[str, ...] = ()
-    """Layers that get matrices of lora, by the ends of their names, such as to_q; empty: those of attention."""
+    """Layers that get matrices of lora, by the ends of their names, such as to_q; empty: those of attention, and the
+    convolutions of a small U-Net."""
+    continue_: ContinueOptions | None = Field(None, alias="continue")
+    """With `base`, the folder of an earlier run: go on learning, from this source's rows and from rows that the earlier
+    model draws. The classes are those of both, and the report tells what became of the old ones. null: a new task."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        lora = {"rank": self.rank != 16, "alpha": self.alpha is not None, "targets": bool(self.targets)}
-        changed = next((name for name, differs in lora.items() if differs), None)
-        if changed is not None and self.adapt in ("full", "heads"):
+        changed = next(iter(self.differing("rank", "alpha", "targets")), None)
+        if changed is not None and self.adapt not in (None, "lora"):
             raise ValueError(
                 f"{changed} is of lora, and adapt is {self.adapt}; set model.adapt to lora, or leave {changed} out"
             )
-        if self.base is None and (changed or self.adapt):
+        said = changed or ("adapt" if self.adapt else "continue" if self.continue_ else None)
+        if self.base is None and said:
             raise ValueError(
-                f"{changed or 'adapt'} says how a base is trained, and base is null; set model.base, or leave "
-                f"{changed or 'adapt'} out"
+                f"{said} says how a base is trained, and base is null; set model.base, or leave {said} out"
             )
         return self
+
+    def differing(self, *fields: str) -> dict[str, Any]:
+        """Those of the fields that do not have their default, and their values."""
+        known = type(self).model_fields
+        found = {name: getattr(self, name) for name in fields}
+        return {name: value for name, value in found.items() if value != known[name].get_default()}
 
     @property
     def is_pinned(self) -> bool:
@@ -51,6 +77,8 @@ class BaseOptions(Options):
 
 class ImageBaseOptions(BaseOptions):
     """What a pretrained image model is told, and how it is trained."""
+
+    reads: ClassVar[tuple[str, ...]] = ("diffusers", "hub")
 
     prompt: str | None = Field(None, min_length=1, max_length=500)
     """The text that a base is told of a row; {class} stands for the name of its class. null: `a photo of {class}`, or

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from diffusers import ConfigMixin, DiffusionPipeline, HeunDiscreteScheduler, ModelMixin, PriorTransformer
@@ -43,6 +43,8 @@ CLASS = "{class}"  # of a prompt
 
 class ShapeOptions(PointTokenOptions):
     """A small transformer over points, or a pretrained base that draws whole objects."""
+
+    reads: ClassVar[tuple[str, ...]] = ("diffusers", "hub")
 
     base: str | None = None
     """A Shap-E pipeline of diffusers to start from: a Hub id such as openai/shap-e, or a folder that its

@@ -11,7 +11,7 @@ known of the whole row (noise level, class, numbers) scales and gates every bloc
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +21,8 @@ from pydantic import Field
 from torch import nn
 
 from ..types import Condition
+from .adoption import STRETCH, Axes, Meanings, name_axis, number_axis
+from .lora import add_lora
 from .options import BaseOptions
 from .preconditioning import Teller, precondition
 
@@ -31,6 +33,9 @@ FEW_TOKENS = 32  # what `patch: null` aims at, at least
 
 class TokenOptions(BaseOptions):
     """The shape of a small transformer over tokens."""
+
+    nets: ClassVar[tuple[str, ...]] = ("TokenDenoiser",)
+    shape: ClassVar[tuple[str, ...]] = ("patch", "width", "depth", "detail")
 
     patch: int | None = Field(None, ge=1, le=64)
     """Elements (steps, points) in a token; null: 1 below 64 steps, else the power of two that leaves 32 tokens or
@@ -88,6 +93,8 @@ class TokenDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """Pre-normalised blocks; each is scaled and gated by what the net is told of the row."""
 
     config_name = "config.json"
+    lora_targets = ("qkv", "out")
+    same = ("numbers",)  # of the configuration, in every net that takes over weights
 
     @register_to_config
     def __init__(
@@ -101,6 +108,7 @@ class TokenDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         elements: int = 0,
         numbers: int = 0,
         detail: int = 0,
+        lora: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         tokens = -(-length // patch)
@@ -115,6 +123,32 @@ class TokenDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         for layer in (self.modulate, self.leave)[: 1 if detail else 2]:
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
+        if lora is not None:
+            add_lora(self, **lora)
+
+    def meanings(self, axes: Axes) -> Meanings:
+        """What the numbers along the axes of tensors mean, where `axes` names "classes", "elements" and perhaps
+        "channels"."""
+        config = self.config
+        drawn = (
+            name_axis(axes, "channels", config.channels) if "channels" in axes else number_axis("c", config.channels)
+        )
+        known = name_axis(axes, "elements", config.elements)
+        left = number_axis("told", config.detail) if config.detail else drawn
+        folded = [
+            [(config.patch, place, key) for place in range(config.patch) for key in keys]
+            for keys in ([*drawn, *known], left)
+        ]
+        found: dict[str, Any] = {
+            "position": {1: [STRETCH]}, "enter.weight": {1: folded[0]},
+            "leave.weight": {0: folded[1]}, "leave.bias": {0: folded[1]},
+        }  # fmt: skip
+        if self.each is not None:
+            found |= {"each.known.weight": {1: [*drawn, *known]}, "each.out.weight": {0: drawn}}
+            found["each.out.bias"] = {0: drawn}
+        if self.told.label is not None:
+            found["told.label.weight"] = {0: [*name_axis(axes, "classes", config.classes), "not told"]}
+        return found
 
     @property
     def row_shape(self) -> tuple[int, ...]:

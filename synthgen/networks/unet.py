@@ -14,7 +14,7 @@ costs more than that of the convolution behind it, and this net learns as well f
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -24,12 +24,17 @@ from pydantic import Field
 from torch import nn
 
 from ..types import Condition
+from .adoption import Axes, Meanings, name_axis, number_axis
+from .lora import add_lora
 from .options import ImageBaseOptions
 from .preconditioning import MaskReader, Teller, precondition
 
 
 class UNetOptions(ImageBaseOptions):
     """The shape of a small U-Net."""
+
+    nets: ClassVar[tuple[str, ...]] = ("SmallUNet",)
+    shape: ClassVar[tuple[str, ...]] = ("patch", "widths", "blocks", "attention")
 
     patch: int | None = Field(None, ge=1, le=16)
     """Pixels folded into channels, each way; null: 1 up to 16 pixels, 2 up to 64, else 4. Larger is faster."""
@@ -78,6 +83,8 @@ class SmallUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """Residual blocks on grids of half the size each; every block on the way up takes the skip of its like below."""
 
     config_name = "config.json"
+    lora_targets = ("qkv", "out", "conv1", "conv2")
+    same = ("condition",)  # of the configuration, in every net that takes over weights
 
     @register_to_config
     def __init__(
@@ -91,6 +98,7 @@ class SmallUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         classes: int = 0,
         condition: Literal["label", "mask"] | None = None,
         appearance: int = 0,
+        lora: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.mask = MaskReader(classes) if condition == "mask" else None
@@ -113,6 +121,32 @@ class SmallUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
             self.up.extend(Block(2 * width, width, embedding) for _ in range(blocks))
         self.leave = convolve(widths[0], channels * fold)
         nn.init.zeros_(self.leave.weight)
+        if lora is not None:
+            add_lora(self, **lora)
+
+    def meanings(self, axes: Axes) -> Meanings:
+        """What the numbers along the axes of tensors mean, where `axes` names "classes" and perhaps "channels"."""
+        config, told = self.config, self.told
+        classes = name_axis(axes, "classes", config.classes)
+        places = [(config.patch, place) for place in range(config.patch**2)]
+        drawn = (
+            name_axis(axes, "channels", config.channels) if "channels" in axes else number_axis("c", config.channels)
+        )
+        pixels = [(channel, place) for channel in drawn for place in places]
+        found: dict[str, Any] = {"leave.weight": {0: pixels}}
+        read: list[Any] = []
+        if self.mask is not None and self.mask.embedding is not None:
+            read, found["mask.embedding.weight"] = number_axis("code", self.mask.channels), {0: classes}
+        elif self.mask is not None:
+            read = classes
+        masks = [(one, place) for one in read for place in places]
+        found["enter.weight"] = {1: [*pixels, *masks, "one"]}
+        if told.label is not None:
+            found["told.label.weight"] = {0: [*classes, "not told"]}
+        if told.numbers is not None and config.appearance == (config.classes + 2) * config.channels:
+            entries = [*classes, "no class", "contrast"]
+            found["told.numbers.weight"] = {1: [(entry, channel) for entry in entries for channel in drawn]}
+        return found
 
     @property
     def row_shape(self) -> tuple[int, ...]:

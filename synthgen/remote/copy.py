@@ -105,6 +105,8 @@ def _sealed(path: str) -> str:
     parts = path.split("/")
     if path.startswith("state/training/"):
         return "/".join(parts[:3])
+    if path.startswith("state/replay/"):
+        return "state/replay"
     return parts[0] if parts[0] in SEALED else ""
 
 

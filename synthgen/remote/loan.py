@@ -21,7 +21,7 @@ from .fetching import fetch
 from .listing import Entry, read_listing
 from .store import Store
 
-MAKING = (RECIPE, "state/source.txt", "model", "judges", "labels", MAKERS)
+MAKING = (RECIPE, "state/source.txt", "state/replay", "model", "judges", "labels", MAKERS)
 
 
 def borrow(address: Address, *more: str) -> Path:

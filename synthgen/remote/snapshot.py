@@ -18,9 +18,9 @@ from ..storage import DIGESTS
 
 # What a run's folder holds, each after what it rests on.
 ORDER = (
-    "state/recipe.json", "state/source.txt", "state/encoded", "state/training", "model", "labels", "judges",
-    "state/makers.json", "state/looks", "state/shards", "state/memory", "state/rejections.parquet", "preview.png",
-    "preview.txt", "preview.parquet", "dataset", "report.html", "state/done",
+    "state/recipe.json", "state/source.txt", "state/base.txt", "state/replay", "state/encoded", "state/training",
+    "model", "labels", "judges", "state/makers.json", "state/looks", "state/shards", "state/memory",
+    "state/rejections.parquet", "preview.png", "preview.txt", "preview.parquet", "dataset", "report.html", "state/done",
 )  # fmt: skip
 LOG = "state/log.jsonl"  # the only file that grows; it counts as it is
 TRIES = 20  # looks at a folder that changes

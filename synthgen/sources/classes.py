@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import UserError
+from ..mistakes import meant
 from .rows import BadRow
 
 MOST_CLASSES = 1000
@@ -51,6 +52,14 @@ def name_labels(
     _refuse_too_many(len(wanted))
     numbers = {name: number for number, name in enumerate(wanted)}
     return tuple(wanted), {value: numbers[name] for value, name in spelled.items() if name in numbers}
+
+
+def choose_classes(classes: Sequence[str], only: Sequence[str]) -> dict[int, int]:
+    """The new number of each class that `only` names, by its number among `classes`. A UserError for another name."""
+    for name in only:
+        if name not in classes:
+            raise UserError(f"source.only: {name!r} is not a class of the source; {meant(name, classes)}")
+    return {classes.index(name): number for number, name in enumerate(only)}
 
 
 def _spell(value: int | str, names: Sequence[str]) -> str:

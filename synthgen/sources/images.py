@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import UserError
 from ..types import Columns, Data, Origin
 from . import digits
-from .classes import check_classes, name_labels, name_values
+from .classes import check_classes, choose_classes, name_labels, name_values
 from .describe import check_images, open_source
 from .options import ImageSourceOptions
 from .reading import Picture, check_sizes, read_pictures, stack_images
@@ -47,6 +47,8 @@ def load_labelled_images(options: ImageSourceOptions, seed: int) -> Data:
 
 def load_masked_images(options: ImageSourceOptions, seed: int) -> Data:
     """Columns image uint8 (N, H, W, C), C 1 or 3, and mask uint8 (N, H, W): class numbers and `options.ignore`."""
+    if options.only is not None:
+        raise UserError("source.only: a mask has several classes, so rows cannot be chosen by them; remove it")
     if options.kind == "builtin":
         check_images(options, "mask")
         return load_tissue(options.rows, options.height_width, seed)
@@ -94,9 +96,12 @@ def _name_labelled(pictures: list[Picture], opened: Opened, options: ImageSource
         if not is_known:
             faults.add(picture.where, f"{picture.label!r:.60} is not one of the classes")
     strata = [numbers[label] for label in labels if label in numbers]
-    return Named(
-        [p for p, is_known in zip(pictures, known, strict=True) if is_known], classes, np.array(strata, np.int64)
-    )
+    kept = [p for p, is_known in zip(pictures, known, strict=True) if is_known]
+    if options.only is None:
+        return Named(kept, classes, np.array(strata, np.int64))
+    chosen = choose_classes(classes, options.only)
+    rows = [(p, chosen[number]) for p, number in zip(kept, strata, strict=True) if number in chosen]
+    return Named([p for p, _ in rows], tuple(options.only), np.array([number for _, number in rows], np.int64))
 
 
 def _name_masked(pictures: list[Picture], opened: Opened, options: ImageSourceOptions, faults: Faults) -> Named:
@@ -147,6 +152,8 @@ def _count_rows_of(values: np.ndarray, classes: int) -> np.ndarray:
 def _notes_of_pixels(named: Named, options: ImageSourceOptions) -> tuple[str, ...]:
     """What was done to the pixels that a reader of the card would not guess."""
     notes = []
+    if options.only is not None:
+        notes.append(f"only rows of {', '.join(options.only)} are used (source.only)")
     if options.size is not None:
         height, width = options.height_width or (0, 0)
         notes.append(f"source.fit {options.fit!r} to {width} x {height} pixels")

@@ -110,7 +110,7 @@ def refuse_repeats(values: list[str] | None, what: str) -> list[str] | None:
 class ImageSourceOptions(SourceOptions):
     """Images with a class or a mask."""
 
-    _of_builtins: ClassVar[frozenset[str]] = frozenset({"size"})
+    _of_builtins: ClassVar[frozenset[str]] = frozenset({"size", "only"})
 
     path: Annotated[str, Field(min_length=1, max_length=4000)] | None = None
     """files: a file, a folder or a glob; Parquet, JSON lines, CSV, or an image folder. Never a URL."""
@@ -130,10 +130,12 @@ class ImageSourceOptions(SourceOptions):
     """Use only so many annotated images besides the held-out ones, before tiling; validation is taken out of them."""
     classes: Annotated[list[Word], Field(min_length=2, max_length=1000)] | None = None
     """Names of the classes, in order; null: from the source's features, else the distinct values."""
+    only: Annotated[list[Word], Field(min_length=2, max_length=1000)] | None = None
+    """Use only the labelled rows of these classes, in this order; null: of all. Not for masks."""
     ignore: Annotated[int, Field(ge=1, le=255)] | None = None
     """The mask value that means "not annotated"."""
 
-    @field_validator("classes")
+    @field_validator("classes", "only")
     @classmethod
     def _are_distinct(cls, classes: list[str] | None) -> list[str] | None:
         return refuse_repeats(classes, "class")

@@ -14,6 +14,7 @@ from ..export.parquet import decode_png, encode_png
 from ..judges.classifier import fit_classifier_judge
 from ..labels.class_mix import build_class_mix, label_classes
 from ..labels.options import ClassConditionOptions
+from ..networks.bases import is_foreign
 from ..networks.pretrained_image import PretrainedImageDenoiser
 from ..networks.unet import SmallUNet, UNetOptions, build_unet
 from ..sources import ImageSourceOptions, describe_source, load_labelled_images
@@ -22,7 +23,7 @@ from ..types import Columns, Data
 
 
 def build_codec(data: Data, options: UNetOptions, folder: Path | None) -> ImageCodec | LatentCodec:
-    if options.base is not None:
+    if is_foreign(options, folder):
         return open_latents(data.train["image"], "label", options, folder)
     return fit_label_codec(data.train, len(data.classes))
 
@@ -65,6 +66,7 @@ TASK = Task(
     examine=examine_images,
     codec=build_codec,
     network=build_network,
+    mixes=(),
     augment=augment_images,
     labels=build_class_mix,
     fit_judge=fit_classifier_judge,

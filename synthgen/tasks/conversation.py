@@ -12,6 +12,7 @@ from typing import Any
 import datasets
 import numpy as np
 
+from ..codecs.tokens import name_axes
 from ..codecs.turns import TurnCodec, fit_turn_codec
 from ..evaluation.conversation_learners import build_conversation_learner
 from ..evaluation.conversation_measures import MEANINGS, Right, compare_conversations, probe_conversations
@@ -161,6 +162,7 @@ TASK = Task(
     codec=build_codec,
     network=build_network,
     examine=examine_language,
+    axes=name_axes,
     labels=build_labels,
     fit_judge=fit_intent_judge,
     learner=build_conversation_learner,

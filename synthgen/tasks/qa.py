@@ -13,6 +13,7 @@ import datasets
 import numpy as np
 
 from ..codecs.questions import QuestionCodec, fit_question_codec
+from ..codecs.tokens import name_axes
 from ..evaluation.question_learners import QuestionLearner
 from ..evaluation.question_measures import MEANINGS, Right, compare_questions, probe_questions
 from ..evaluation.text_rows import TextRow
@@ -144,6 +145,7 @@ TASK = Task(
     codec=build_codec,
     network=build_network,
     examine=examine_language,
+    axes=name_axes,
     labels=build_labels,
     fit_judge=fit_reader_judge,
     learner=QuestionLearner,

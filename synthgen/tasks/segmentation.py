@@ -24,6 +24,7 @@ from ..labels.appearances import MasksWithAppearance
 from ..labels.masks import build_masks
 from ..labels.objects import annotate_masks
 from ..labels.options import MaskConditionOptions
+from ..networks.bases import is_foreign
 from ..networks.pretrained_image import PretrainedImageDenoiser
 from ..networks.unet import MaskedUNetOptions, SmallUNet, build_unet
 from ..sources import ImageSourceOptions, describe_source, load_masked_images
@@ -34,7 +35,7 @@ LABEL_PIXELS = 1 << 24  # 4,096 masks of 64 × 64
 
 
 def build_codec(data: Data, options: MaskedUNetOptions, folder: Path | None) -> ImageCodec | LatentCodec:
-    if options.base is not None:
+    if is_foreign(options, folder):
         return open_latents(data.train["image"], "mask", options, folder)
     return fit_mask_codec(data.train, len(data.classes), options.appearance)
 
@@ -129,6 +130,7 @@ TASK = Task(
     examine=examine_images,
     codec=build_codec,
     network=build_network,
+    mixes=(),
     augment=augment_images,
     labels=build_labels,
     annotate=annotate_rows,

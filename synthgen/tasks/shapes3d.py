@@ -12,6 +12,7 @@ import datasets
 import numpy as np
 import torch
 
+from ..boxes import bound_parts
 from ..codecs.points import PointsCodec, fit_points_codec
 from ..codecs.shape_latents import ShapeLatentCodec, open_shape_latents
 from ..errors import UserError
@@ -30,6 +31,7 @@ from ..labels.poses import oriented_boxes, standing_poses, to_canonical, to_worl
 from ..labels.scenes import Shape, build_scene
 from ..labels.shape_options import ShapeConditionOptions
 from ..labels.surfaces import estimate_normals, normals_of_faces, part_of_faces, reconstruct_mesh
+from ..networks.bases import is_foreign
 from ..networks.pretrained_shapes import ShapeLatentDenoiser, ShapeOptions, load_shape_denoiser
 from ..networks.tokens import TokenDenoiser, build_tokens
 from ..soups import mesh_bytes, read_mesh_bytes
@@ -45,18 +47,33 @@ def load_with_pieces(options: ShapeSourceOptions, seed: int) -> Data:
 
 
 def build_codec(data: Data, options: ShapeOptions, folder: Path | None) -> PointsCodec | ShapeLatentCodec:
-    if options.base is not None:
+    if is_foreign(options, folder):
         return open_shape_latents(options, data.classes, data.train["points"].shape[1], folder, estimate_normals)
     return fit_points_codec(data.train, data.details["pieces"])
 
 
 def build_network(data: Data, codec: Any, options: ShapeOptions) -> TokenDenoiser | ShapeLatentDenoiser:
-    if options.base is not None:
+    if isinstance(codec, ShapeLatentCodec):
+        assert options.base is not None
         return load_shape_denoiser(
             options.base, options.revision, options.write_prompts(data.classes), adapt=options.adapt or "lora",
             rank=options.rank, alpha=options.alpha, targets=options.targets,
         )  # fmt: skip
     return build_tokens((codec.shape[0], 3), options, classes=len(data.classes), elements=codec.told, numbers=1)
+
+
+def name_axes(data: Data, codec: Any) -> dict[str, list[str]]:
+    if not isinstance(codec, PointsCodec):
+        return {"classes": list(data.classes)}
+    others = [f"place {number}" for number in range(codec.told - codec.parts)]
+    parts = [f"part {name}" for name in data.details["parts"]][: codec.parts]
+    return {"classes": list(data.classes), "elements": [*parts, *others]}
+
+
+def stand_alone(rows: Columns, data: Data) -> Columns:
+    """With the boxes of pieces; an object that was drawn stands in the middle of its world."""
+    boxes = bound_parts(rows["points"], rows["piece"], len(data.details["pieces"]))
+    return {**rows, "boxes": boxes, "center": np.zeros((len(boxes), 3), np.float32)}
 
 
 def keep_rows(
@@ -218,6 +235,9 @@ TASK = Task(
     load=load_with_pieces,
     codec=build_codec,
     network=build_network,
+    axes=name_axes,
+    as_training=stand_alone,
+    mixes=("parts", "points", "pieces"),
     augment=keep_rows,
     labels=build_inventories,
     annotate=annotate_rows,

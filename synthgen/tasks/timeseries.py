@@ -41,6 +41,13 @@ def build_network(data: Data, codec: SeriesCodec, options: TokenOptions) -> Toke
     return build_tokens(codec.shape, options, classes=len(data.classes), elements=codec.elements)
 
 
+def name_axes(data: Data, codec: SeriesCodec) -> dict[str, list[str]]:
+    channels, kinds = list(map(str, data.details["channels"])), data.details["kinds"]
+    events = ["told", *(f"on {kind}" for kind in kinds), *(f"severity {kind}" for kind in kinds)] if kinds else []
+    known = [f"known {channel}" for channel in channels]
+    return {"classes": list(data.classes), "channels": channels, "elements": [*events, *known, "known"]}
+
+
 def augment_rows(
     x: torch.Tensor, condition: Condition, names: tuple[str, ...], generator: torch.Generator
 ) -> tuple[torch.Tensor, Condition]:
@@ -93,6 +100,12 @@ def decode_rows(rows: dict[str, list[Any]], data: Data) -> Columns:
     return {"series": np.ascontiguousarray(series), "label": label, "events": events, "severity": severity}
 
 
+def stand_alone(rows: Columns, data: Data) -> Columns:
+    """Each row as a series of its own."""
+    count = len(rows["label"])
+    return {**rows, "start": np.zeros(count), "series_id": -1 - np.arange(count)}
+
+
 def probe_events(
     sample: Callable[[Columns, np.ndarray], Columns], labels: LabelGenerator, data: Data
 ) -> dict[str, Any]:
@@ -134,6 +147,9 @@ TASK = Task(
     load=load_with_severity,
     codec=build_codec,
     network=build_network,
+    axes=name_axes,
+    as_training=stand_alone,
+    mixes=("channels", "kinds", "rate_hz", "length"),
     augment=augment_rows,
     labels=build_schedule,
     annotate=annotate_rows,

@@ -13,6 +13,7 @@ import datasets
 import numpy as np
 
 from ..codecs.pairs import PairCodec, fit_pair_codec
+from ..codecs.tokens import name_axes
 from ..evaluation.pair_measures import MEANINGS, Right, compare_pairs, probe_pairs
 from ..evaluation.text_rows import TextRow
 from ..evaluation.translation_learner import TranslationLearner
@@ -123,6 +124,7 @@ TASK = Task(
     codec=build_codec,
     network=build_network,
     examine=examine_language,
+    axes=name_axes,
     labels=build_labels,
     annotate=lambda columns, data: {"lead": np.zeros(len(columns["label"]), np.int64), **columns},
     fit_judge=fit_translation_judge,

@@ -6,6 +6,8 @@ import pytest
 
 from synthgen.evaluation.findings import headline, state_findings
 
+TIMES = {"before": {"mean": 0.9, "sd": 0.01}, "after": {"mean": 0.8, "sd": None}}
+
 
 def kinds(report: dict[str, Any], word: str) -> list[str]:
     return [finding["kind"] for finding in state_findings(report) if word in finding["text"]]
@@ -33,6 +35,9 @@ def change(report: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
         ("utility.baseline_augmentation", {"mean": 0.99, "sd": 0.001}, "does better", "miss"),
         ("utility.baseline_augmentation", {"mean": 0.90, "sd": 0.001}, "does less", "good"),
         ("utility.baseline_augmentation", {"mean": 0.96, "sd": 0.001}, "does as well", "note"),
+        ("utility.forgetting", {"kept": 0.98, "replay": 0.3, **TIMES}, "drawn by the earlier model, the", "good"),
+        ("utility.forgetting", {"kept": 0.95, "replay": 0.3, **TIMES}, "keeps 95.0%", "note"),
+        ("utility.forgetting", {"kept": 0.5, "replay": 0, **TIMES}, "without rows of its own, the", "miss"),
         ("rows.accepted", 1500, "only 1,500 were accepted", "miss"),
         ("rows.candidates", 9000, "kept only 22%", "note"),
         ("fidelity.recall", 0.3, "recall 0.30", "note"),

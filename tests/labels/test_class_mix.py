@@ -68,3 +68,10 @@ def test_wrong_mixes_are_told_in_a_sentence(balance, message):
 def test_absurd_weights_are_refused(balance):
     with pytest.raises(ValidationError):
         ClassConditionOptions(balance=balance)
+
+
+def test_a_class_that_is_not_to_be_drawn_is_drawn_where_it_is_named():
+    data = Data({"label": np.array([0, 2, 2])}, {}, {}, ("a", "b", "c"), ORIGIN, details={"undrawn": ("b",)})
+    assert set(build_class_mix(data, ClassConditionOptions(), 0).draw(np.arange(99))["label"]) == {0, 2}
+    named = ClassConditionOptions(balance={"b": 1})
+    assert set(build_class_mix(data, named, 0).draw(np.arange(9))["label"]) == {1}

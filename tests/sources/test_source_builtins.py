@@ -32,6 +32,23 @@ def test_digits_held_out_do_not_depend_on_seed_or_rows() -> None:
     assert np.bincount(two.train["label"]).tolist() == [10] * 10
 
 
+def test_digits_of_some_classes_alone() -> None:
+    data = load_labelled_images(builtin("digits", only=["7", "3"]), seed=0)
+    assert data.classes == ("7", "3") and any("only rows of 7, 3" in note for note in data.origin.notes)
+    whole = load_labelled_images(builtin("digits"), seed=0)
+    known: dict[bytes, str] = {}
+    for part in (whole.train, whole.validation, whole.heldout):
+        known |= {
+            image.tobytes(): whole.classes[label] for image, label in zip(part["image"], part["label"], strict=True)
+        }
+    for part in (data.train, data.validation, data.heldout):
+        assert set(part["label"]) == {0, 1}
+        for image, label in zip(part["image"], part["label"], strict=True):
+            assert known[image.tobytes()] == data.classes[label]
+    with pytest.raises(UserError, match="^source.only: a mask has several classes"):
+        load_masked_images(builtin("tissue", only=["background", "nuclei"]), seed=0)
+
+
 def test_digits_have_no_row_in_two_parts() -> None:
     data = load_labelled_images(builtin("digits"), seed=0)
     rows = [{image.tobytes() for image in part["image"]} for part in (data.train, data.validation, data.heldout)]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from synthgen.errors import UserError
-from synthgen.sources.classes import check_classes, clean_label, name_labels, name_values
+from synthgen.sources.classes import check_classes, choose_classes, clean_label, name_labels, name_values
 from synthgen.sources.rows import BadRow
 
 
@@ -110,3 +110,9 @@ def test_a_number_and_the_same_number_as_text_are_one_class() -> None:
 def test_an_undeclared_255_points_to_the_ignore_value() -> None:
     with pytest.raises(UserError, match="set source.ignore to 255"):
         name_values(seen({0, 1, 2, 255}), None, None)
+
+
+def test_only_some_classes_are_numbered_anew() -> None:
+    assert choose_classes(("a", "b", "c"), ["c", "a"]) == {2: 0, 0: 1}
+    with pytest.raises(UserError, match=r"^source.only: 'bb' is not a class of the source; .*'b'"):
+        choose_classes(("a", "b", "c"), ["a", "bb"])

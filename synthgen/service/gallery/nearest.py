@@ -17,11 +17,13 @@ from typing import Any
 import pyarrow as pa
 
 from ... import task as tasks
+from ...continuing import read_memory, rename_classes
 from ...errors import UserError
 from ...export.parquet import rows_to_table, table_to_rows
 from ...gates.bank import Bank
 from ...pipeline import digest_columns
 from ...recipe import Recipe, recipe_class
+from ...run_folder import RunFolder
 from ...task import Task
 from ...types import Columns, Data, take_rows
 from .features import Feature
@@ -44,6 +46,7 @@ class NearestRows:
         known = folder / "state" / "source.txt"
         if known.is_file() and known.read_text() != digest_columns(data.train, data.validation, data.heldout):
             raise UserError("source: the real rows have changed since this run was made; make the run anew")
+        data = rename_classes(data, read_memory(recipe, RunFolder(folder, recipe, fresh=False)))
         codec = task.codec(data, recipe.model, folder / "model")
         return NearestRows(task, data, codec, Bank(codec.describe(data.train)))
 
