@@ -16,13 +16,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import torch
 from diffusers import ConfigMixin, DiffusionPipeline, HeunDiscreteScheduler, ModelMixin, PriorTransformer
 from diffusers.configuration_utils import register_to_config
 from diffusers.utils import logging
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 from torch import nn
 
 from ..diffusion.guidance import guide
@@ -66,12 +66,6 @@ class ShapeOptions(PointTokenOptions):
         if CLASS not in prompt:
             raise ValueError(f"{prompt!r} asks for no class; write {CLASS} in it, such as 'a {CLASS}'")
         return prompt
-
-    @model_validator(mode="after")
-    def _has_something_to_adapt(self) -> Self:
-        if self.adapt == "none" and self.base is None:
-            raise ValueError("adapt is none, and there is no base; name one, or leave adapt out")
-        return self
 
     def write_prompts(self, classes: Sequence[str]) -> list[str]:
         return [self.prompt.replace(CLASS, name) for name in classes]

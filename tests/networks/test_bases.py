@@ -55,14 +55,22 @@ def test_a_base_is_known_by_its_digest_and_its_facts(own):
 
 
 @pytest.mark.parametrize("name", ["stabilityai/some-model", "other", "bert"])
-def test_images_start_from_our_own_models_alone(name, tmp_path):
+def test_series_start_from_our_own_models_alone(name, tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
     if name == "bert":
         write_base("bert", tmp_path / "bert")
     base = name if "/" in name else str(tmp_path / name)
     with pytest.raises(UserError, match="^model.base: .*; name the model folder of an earlier run, or write null$"):
-        find_own(UNetOptions(base=base))
+        find_own(TokenOptions(base=base))
+
+
+def test_images_start_from_pipelines_too(tmp_path):
+    (tmp_path / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
+    for base in ("stabilityai/some-model", str(tmp_path)):
+        assert find_own(UNetOptions(base=base)) is None
+        with pytest.raises(UserError, match="^model.continue: .*no run of ours"):
+            find_own(UNetOptions.model_validate({"base": base, "continue": {}}))
 
 
 def test_texts_are_left_to_their_own_network(tmp_path):
@@ -118,9 +126,9 @@ def test_fields_of_other_ways_are_refused(given, told, own):
 
 def test_what_cannot_be_is_refused_without_looking_at_a_disk():
     for given, told in (
-        ({"adapt": "full"}, "adapt needs a model to start from; set model.base"),
-        ({"continue": {"replay": 0.5}}, "continue needs a model to start from; set model.base"),
-        ({"base": "x", "adapt": "heads", "rank": 2}, "rank is of adapt: lora, not of 'heads'; remove it"),
+        ({"adapt": "full"}, "adapt says how a base is trained, and base is null; set model.base, or"),
+        ({"continue": {"replay": 0.5}}, "continue says how a base is trained, and base is null; set model.base, or"),
+        ({"base": "x", "adapt": "heads", "rank": 2}, "rank is of lora, and adapt is heads; set model.adapt to lora"),
     ):
         with pytest.raises(ValidationError, match=told):
             UNetOptions.model_validate(given)

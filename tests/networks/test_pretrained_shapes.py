@@ -185,5 +185,5 @@ def test_prompts_name_the_class():
     assert options.write_prompts(("chair", "mug")) == ["chair, low poly", "mug, low poly"]
     with pytest.raises(ValidationError, match="asks for no class; write {class} in it"):
         ShapeOptions(base="x", prompt="a chair")
-    with pytest.raises(ValidationError, match="adapt is none, and there is no base"):
+    with pytest.raises(ValidationError, match="adapt says how a base is trained, and base is null"):
         ShapeOptions(adapt="none")
