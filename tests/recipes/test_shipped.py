@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,6 @@ from bases import write_base
 from PIL import Image
 from pipelines import write_pipeline
 from shape_bases import write_shap_e
-from tiny import data_digests, rewind
 
 from synthgen import harvest, modelling
 from synthgen.evaluation import conversation_measures, pair_measures, question_measures, shape_measures
@@ -139,21 +137,6 @@ def test_a_recipe_for_gpus_says_what_is_measured_and_what_to_change(name):
     assert all(f"{size} GB" in text or f"{size} and" in text for size in (12, 24, 48, 80)) and "Not measured" in text
     base, revision = load(name).model.base, load(name).model.revision
     assert base is None or re.fullmatch("[0-9a-f]{40}", revision or "") or "Its commit is not named here" in text
-
-
-@pytest.mark.slow
-def test_rows_of_a_pretrained_base_are_made_again(run, tmp_path):
-    base = write_base("modernbert", tmp_path / "base", longest=2048)
-    settings = (f"model.base={base}", "train.learning_rate=1.0e-4")
-    folder, outcome = run("translation", *settings)
-    assert outcome.code == 0, outcome.err
-    model = json.loads((folder / "model" / "denoiser" / "config.json").read_text())
-    assert model["base"]["model_type"] == "modernbert"
-    before = data_digests(folder)
-    rewind(folder, "state/shards")
-    shutil.rmtree(base)
-    folder, outcome = run("translation", *settings)
-    assert outcome.code == 0 and data_digests(folder) == before, outcome.err
 
 
 def _rename_weights(base: Path) -> None:
