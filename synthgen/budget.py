@@ -18,7 +18,7 @@ from typing import Any
 
 from .codecs.latents import PIXELS, fit_shape, how_adapted
 from .errors import UserError
-from .estimate import ACCEPTED, BF16, EFFICIENCY, Estimate
+from .estimate import ACCEPTED, BF16, EFFICIENCY, Estimate, count_workers
 from .hardware import GIB, Hardware, show_size
 from .networks.bases import is_foreign
 from .networks.footprint import Plan, plan_image_net
@@ -144,12 +144,6 @@ def estimate_needs(
     if machine is None:
         return Needs(plan, recipe, False, 1)
     return Needs(plan, recipe, bool(machine.gpus), count_workers(recipe, machine))
-
-
-def count_workers(recipe: Recipe, machine: Hardware) -> int:
-    """Threads that draw side by side where nobody says how many: as many as there are cores. A pretrained base fills a
-    GPU by itself, and each thread has a batch there: then two, so that it does not wait for gates and files."""
-    return 2 if machine.gpus and getattr(recipe.model, "base", None) is not None else machine.cores
 
 
 def see_images(data: Data) -> dict[str, Any]:

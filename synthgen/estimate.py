@@ -60,6 +60,12 @@ def estimate(recipe: Recipe, machine: Hardware, speed: float) -> Estimate:
     )
 
 
+def count_workers(recipe: Recipe, machine: Hardware) -> int:
+    """Threads that draw side by side where nobody says how many: as many as there are cores. A pretrained base fills a
+    GPU by itself, and each thread has a batch there: then two, so that it does not wait for gates and files."""
+    return 2 if machine.gpus and getattr(recipe.model, "base", None) is not None else machine.cores
+
+
 def _train(recipe: Recipe, row: float) -> float:
     options = recipe.train
     by_steps = options.steps and options.steps * options.batch_size * options.accumulate * row * BACKWARD

@@ -34,7 +34,7 @@ from .networks.options import BaseOptions
 from .progress import Progress
 from .recipe import Recipe
 from .run_folder import RunFolder
-from .sampling.pretrained import load_denoiser, save_pipeline
+from .sampling.loading import load_denoiser
 from .sampling.sampler import Sampler
 from .starting_point import build_network
 from .storage import digest, is_sound, sealed_folder, write_whole
@@ -190,6 +190,8 @@ def _train(
         "processes": processes.count, "task": recipe.task,
         "axes": {name: list(meant) for name, meant in lesson.task.axes(data, codec).items()}, **told_of_base,
     }  # fmt: skip
+    from .sampling.pretrained import save_pipeline  # slow to import, and a model that is there is never saved
+
     with sealed_folder(place.model) as folder:
         # the net itself: a copy would be one more in memory, beside that which writing makes
         save_pipeline(net.cpu(), codec.process, folder, **codec.components())

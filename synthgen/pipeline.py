@@ -22,10 +22,10 @@ import numpy as np
 
 from . import task as tasks
 from .assessment import assess
-from .budget import count_workers, refuse_misfit
 from .continuing import mix_in, read_memory, remember
 from .delivery import deliver, draw_preview
 from .errors import UserError
+from .estimate import count_workers
 from .gates.gates import Gates, choose_checks
 from .gates.options import GateOptions
 from .gates.selection import Selection
@@ -314,7 +314,9 @@ def open_source(
     if recipe.sample.solver == "refine" and task.texts is None:
         raise UserError(f"sample.solver: refine writes texts, and rows of {task.name} are none; set it to dpm++")
     checks = list_checks(task, data, recipe.gates)
-    if not is_sound(place.model):
+    if not is_sound(place.model) and is_foreign(recipe.model, None):
+        from .budget import refuse_misfit  # slow to import, and only pretrained bases are counted
+
         refuse_misfit(recipe, look(), data)
     codec = _build_codec(recipe, place, task, data)
     progress.stage("labels")

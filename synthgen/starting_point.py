@@ -22,7 +22,7 @@ from .networks.lora import MATRICES, add_lora, require_peft
 from .networks.options import BaseOptions
 from .recipe import Recipe
 from .run_folder import RunFolder
-from .sampling.pretrained import load_denoiser
+from .sampling.loading import load_denoiser
 from .task import Task
 from .types import Codec, Data
 

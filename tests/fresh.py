@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from synthgen.diffusion.masked import Blocks
+from synthgen.sampling.loading import load_denoiser
 from synthgen.sampling.options import SampleOptions
-from synthgen.sampling.pretrained import load_denoiser
 from synthgen.types import Condition
 from synthgen.vocabulary import END, MASK, PAD
 

@@ -10,7 +10,6 @@ Every number is read against real held-out rows, which the model cannot have cop
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import rankdata
 
 BLOCK = 2**23  # distances held at once: 32 MiB of float32
 SPARE = 6  # neighbours beyond k that float32 proposes and float64 then puts in order
@@ -139,6 +138,8 @@ def membership_auc(
 
 
 def _auc(members: np.ndarray, others: np.ndarray) -> float:
+    from scipy.stats import rankdata  # half a second to import
+
     ranks = rankdata(np.concatenate([members, others]))[members.size :]
     wins = ranks.sum() - others.size * (others.size + 1) / 2
     return float(wins / (members.size * others.size))

@@ -18,7 +18,6 @@ from typing import Any, Literal
 
 import diffusers
 import torch
-from diffusers import DiffusionPipeline
 from huggingface_hub import hf_hub_download
 from torch import nn
 
@@ -88,6 +87,8 @@ class ImageBase:
 
     def load_writer(self) -> Any:
         """The pipeline with its text encoders alone."""
+        from diffusers import DiffusionPipeline  # slow to import, and asked for only where prompts are told
+
         with _telling(self.name), quiet():
             return DiffusionPipeline.from_pretrained(
                 self.name, revision=self.revision, use_safetensors=True, **{self.part: None, "vae": None}

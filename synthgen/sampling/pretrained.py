@@ -6,15 +6,12 @@ x = pipeline({"label": torch.tensor([3, 5])}, num_inference_steps=50)
 
 from __future__ import annotations
 
-import json
-from importlib import import_module
 from pathlib import Path
 
 import torch
 from diffusers import DiffusionPipeline, FlowMatchEulerDiscreteScheduler, ModelMixin
 
 from ..diffusion.masked import Blocks
-from ..networks.lora import merge_lora
 from ..types import Condition, Process
 from .options import SampleOptions
 
@@ -73,16 +70,3 @@ def save_pipeline(denoiser: ModelMixin, process: Process, folder: Path, **parts:
     if isinstance(process, Blocks):
         pipeline = BlockPipeline(denoiser, process.mask, process.end, process.pad, process.size)
     pipeline.save_pretrained(str(folder), safe_serialization=True, max_shard_size=ONE_FILE)
-
-
-def load_denoiser(folder: Path) -> ModelMixin:
-    """The denoiser of a saved pipeline, in float32, with what LoRA learnt added to its layers; never reads pickles."""
-    module, name = json.loads((folder / "model_index.json").read_text())["denoiser"]
-    cls = getattr(import_module(module), name)
-    assert issubclass(cls, ModelMixin)
-    net: ModelMixin = cls.from_pretrained(str(folder / "denoiser"), use_safetensors=True)
-    for parameter in net.parameters():
-        # the file's memory map aligns tensors differently, which changes the last bits of some products
-        parameter.data = parameter.data.clone()
-    merge_lora(net)
-    return net

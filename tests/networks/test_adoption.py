@@ -9,7 +9,8 @@ from synthgen.networks.language import TextDenoiser
 from synthgen.networks.lora import add_lora, merge_lora
 from synthgen.networks.tokens import TokenDenoiser
 from synthgen.networks.unet import SmallUNet
-from synthgen.sampling.pretrained import load_denoiser, save_pipeline
+from synthgen.sampling.loading import load_denoiser
+from synthgen.sampling.pretrained import save_pipeline
 
 SMALL = {"widths": (8, 16), "blocks": 1}
 

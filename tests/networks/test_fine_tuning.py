@@ -15,8 +15,9 @@ from safetensors.torch import load_file, save_file
 from synthgen.codecs.pairs import fit_pair_codec
 from synthgen.networks.language import TextOptions, build_text_network, choose_block, choose_pieces
 from synthgen.networks.options import BaseOptions
+from synthgen.sampling.loading import load_denoiser
 from synthgen.sampling.options import SampleOptions
-from synthgen.sampling.pretrained import load_denoiser, save_pipeline
+from synthgen.sampling.pretrained import save_pipeline
 from synthgen.sampling.sampler import Sampler
 from synthgen.slots import Names
 from synthgen.training.loop import train

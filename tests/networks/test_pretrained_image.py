@@ -56,7 +56,7 @@ def asked_for(data):
 
 
 def sample_saved(folder: Path, name: str) -> np.ndarray:
-    from synthgen.sampling.pretrained import load_denoiser
+    from synthgen.sampling.loading import load_denoiser
 
     task, data = load_rows(name)
     codec = task.codec(data, task.model_options(base="gone", size=16), folder / "model")

@@ -10,7 +10,8 @@ from reading import learn_and_read
 from synthgen.diffusion.masked import Blocks
 from synthgen.errors import UserError
 from synthgen.networks.language import TextOptions, build_text_network, choose_pieces
-from synthgen.sampling.pretrained import load_denoiser, save_pipeline
+from synthgen.sampling.loading import load_denoiser
+from synthgen.sampling.pretrained import save_pipeline
 from synthgen.training.options import TrainOptions
 from synthgen.vocabulary import END, MASK, PAD, Vocabulary
 

@@ -21,7 +21,8 @@ from synthgen.networks.pretrained_shapes import (
     load_shape_denoiser,
     read_prompts,
 )
-from synthgen.sampling.pretrained import load_denoiser, save_pipeline
+from synthgen.sampling.loading import load_denoiser
+from synthgen.sampling.pretrained import save_pipeline
 
 PROMPTS = ["a chair", "a table", "a lamp"]
 LABEL = {"label": torch.tensor([0, 2])}

@@ -6,8 +6,9 @@ import torch
 
 from synthgen.codecs.images import ImageCodec
 from synthgen.networks.unet import SmallUNet
+from synthgen.sampling.loading import load_denoiser
 from synthgen.sampling.options import SampleOptions
-from synthgen.sampling.pretrained import RowPipeline, load_denoiser, save_pipeline
+from synthgen.sampling.pretrained import RowPipeline, save_pipeline
 from synthgen.sampling.sampler import Sampler
 
 CODEC = ImageCodec((1, 8, 8), 3, "label", "shared", ((0.4,), (0.4,), (0.3,)))

@@ -6,8 +6,9 @@ import torch
 
 from synthgen.codecs.pairs import fit_pair_codec
 from synthgen.networks.language import TextDenoiser
+from synthgen.sampling.loading import load_denoiser
 from synthgen.sampling.options import SampleOptions
-from synthgen.sampling.pretrained import BlockPipeline, load_denoiser, save_pipeline
+from synthgen.sampling.pretrained import BlockPipeline, save_pipeline
 from synthgen.sampling.sampler import Sampler
 from synthgen.slots import Names
 from synthgen.types import Data, Origin, as_objects, take_rows
