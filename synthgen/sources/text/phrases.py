@@ -65,6 +65,8 @@ class Pair:
 def check_language(language: str) -> str:
     """The identifier as Babel writes it, such as "de" or "pt_BR"; a UserError for a language that CLDR lacks."""
     try:
+        if set(language) & set(".@"):  # POSIX's encoding and modifier, which Babel reads past
+            raise ValueError
         parts = parse_locale(language.replace("-", "_"))
         found = Locale.parse(get_locale_identifier(parts))
     except (ValueError, UnknownLocaleError):

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -437,6 +437,8 @@ def test_any_cell_is_a_text_or_a_bad_row(cell: Any) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.text(min_size=1, max_size=12))
+@example("en.")
+@example("de@")
 def test_any_name_of_a_language_is_kept(name: str) -> None:
     options = PairSourceOptions(
         kind="files", path="x", columns={"source": "en", "target": "de"}, languages=("en", name + "!")
