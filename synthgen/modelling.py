@@ -147,22 +147,7 @@ def _train(
     recipe: Recipe, place: RunFolder, lesson: Lesson, progress: Progress, net: nn.Module, processes: Processes,
     told_of_base: dict[str, Any],
 ) -> None:  # fmt: skip
-    data, codec, descriptors = lesson.data, lesson.codec, lesson.descriptors
-    conditions = lesson.labels.draw(np.arange(LOOK_ROWS))
-    usual = nearest_distances(codec.describe(data.validation), descriptors, k=1)[:, 0]
-    usual_labels = data.validation.get("label")
-    if len(usual) < FEW_ROWS:  # too few to tell what is usual: training rows, each against the others, tell it too
-        usual = np.concatenate([usual, nearest_distances(descriptors, descriptors, k=2)[:, 1]])
-        usual_labels = None if usual_labels is None else np.concatenate([usual_labels, data.train["label"]])
-    told = [0.0]
-
-    def look(current: nn.Module, step: int) -> float | None:
-        """Samples of the half-trained net, kept for the report; how near they lie to training rows."""
-        rows = _copy(current, torch.device("cpu"))
-        drawn = Sampler(rows, codec, recipe.sample, recipe.seed).sample(conditions, np.arange(LOOK_ROWS))
-        _keep_look(place, step, drawn)
-        near = nearest_distances(codec.describe(drawn), descriptors, k=1)[:, 0]
-        return nearness(near, usual, drawn.get("label"), usual_labels)
+    data, codec, told = lesson.data, lesson.codec, [0.0]
 
     def tell(share: float, text: str) -> None:
         place.log("training", share=round(share, 4), text=text)
@@ -173,7 +158,7 @@ def _train(
     began = time.monotonic()
     result = train(
         net, codec, data, recipe.train, seed=recipe.seed, folder=place.state / "training", augment=lesson.task.augment,
-        look=look, report=tell, processes=processes,
+        look=_look_on(recipe, place, lesson), report=tell, processes=processes,
     )  # fmt: skip
     give_back()
     untrained = result.stopped == AS_IT_IS
@@ -190,6 +175,32 @@ def _train(
         "processes": processes.count, "task": recipe.task,
         "axes": {name: list(meant) for name, meant in lesson.task.axes(data, codec).items()}, **told_of_base,
     }  # fmt: skip
+    _save(net, codec, facts, place)
+    place.log("model", steps=result.step, stopped=result.stopped)
+
+
+def _look_on(recipe: Recipe, place: RunFolder, lesson: Lesson) -> Callable[[nn.Module, int], float | None]:
+    """What draws samples of a half-trained net, keeps them for the report, and tells how near they lie to training
+    rows."""
+    data, codec, descriptors = lesson.data, lesson.codec, lesson.descriptors
+    conditions = lesson.labels.draw(np.arange(LOOK_ROWS))
+    usual = nearest_distances(codec.describe(data.validation), descriptors, k=1)[:, 0]
+    usual_labels = data.validation.get("label")
+    if len(usual) < FEW_ROWS:  # too few to tell what is usual: training rows, each against the others, tell it too
+        usual = np.concatenate([usual, nearest_distances(descriptors, descriptors, k=2)[:, 1]])
+        usual_labels = None if usual_labels is None else np.concatenate([usual_labels, data.train["label"]])
+
+    def look(current: nn.Module, step: int) -> float | None:
+        rows = _copy(current, torch.device("cpu"))
+        drawn = Sampler(rows, codec, recipe.sample, recipe.seed).sample(conditions, np.arange(LOOK_ROWS))
+        _keep_look(place, step, drawn)
+        near = nearest_distances(codec.describe(drawn), descriptors, k=1)[:, 0]
+        return nearness(near, usual, drawn.get("label"), usual_labels)
+
+    return look
+
+
+def _save(net: nn.Module, codec: Codec, facts: dict[str, Any], place: RunFolder) -> None:
     from .sampling.pretrained import save_pipeline  # slow to import, and a model that is there is never saved
 
     with sealed_folder(place.model) as folder:
@@ -199,7 +210,6 @@ def _train(
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
         (folder / FACTS).write_text(json.dumps(facts, indent=1))
-    place.log("model", steps=result.step, stopped=result.stopped)
 
 
 def give_back() -> None:

@@ -12,7 +12,6 @@ model sees x_σ itself and predicts v = ε − x. With σ = s / (α + s) the two
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -23,7 +22,6 @@ from ..errors import UserError
 from ..types import Condition, Drawn, Levels, Steps
 from .flow import Denoiser, draw_sigmas, expand
 from .guidance import guide
-from .noise import PROBED, draw_noise
 from .process import Flow
 from .solvers import schedule, solve
 
@@ -118,11 +116,6 @@ class FineTuning(Flow):
         u = (torch.randperm(len(x), generator=generator) + torch.rand(len(x), generator=generator)) / len(x)
         step = (u * len(self.objective.sigmas)).long().clamp(max=len(self.objective.sigmas) - 1)
         return noise, self.objective.sigmas[step]
-
-    def probe(self, x: torch.Tensor, condition: Condition, seed: int, indices: Sequence[int]) -> Any:
-        noise = draw_noise(seed, indices, tuple(x.shape[1:])).to(x.device)
-        for level in PROBED:
-            yield noise, x.new_full((len(x),), level)
 
     def loss(
         self, net: Denoiser, x: torch.Tensor, condition: Condition, keep: torch.Tensor | None, drawn: Drawn

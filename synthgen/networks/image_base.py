@@ -100,9 +100,16 @@ class ImageBase:
 
     def _load(self, cls: Any, part: str) -> Any:
         with _telling(self.name), quiet():
-            return cls.from_pretrained(
-                self.name, subfolder=part, revision=self.revision, use_safetensors=True, torch_dtype=torch.float32
+            found, info = cls.from_pretrained(
+                self.name, subfolder=part, revision=self.revision, use_safetensors=True, torch_dtype=torch.float32,
+                output_loading_info=True,
+            )  # fmt: skip
+        if info["missing_keys"]:  # they would be random numbers
+            raise UserError(
+                f"model.base: the {part} of {self.name} has no weights for {sorted(info['missing_keys'])[0]}; name a "
+                "whole checkpoint"
             )
+        return found
 
 
 def open_image_base(name: str, revision: str | None) -> ImageBase:

@@ -12,8 +12,6 @@ and pickles are never read. Knows nothing of tasks, nor of our network.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,9 +22,9 @@ from huggingface_hub import HfApi, hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, MODEL_FOR_MASKED_LM_MAPPING_NAMES
-from transformers.utils import logging
 
 from ..errors import UserError
+from .quiet import quiet
 
 EXAMPLE = "answerdotai/ModernBERT-base"
 PIPELINE, OWN = "LLaDA2Pipeline", "BlockPipeline"
@@ -79,7 +77,7 @@ class LanguageBase:
 
     def sketch_model(self, config: Any) -> PreTrainedModel:
         """The model without memory for its weights."""
-        with torch.device("meta"), _quiet():
+        with torch.device("meta"), quiet():
             built: PreTrainedModel = getattr(transformers, self.head).from_config(config, attn_implementation="sdpa")
         return built
 
@@ -99,7 +97,7 @@ class LanguageBase:
 
     def _load(self, cls: Any, folder: str, **more: Any) -> Any:
         try:
-            with _quiet():
+            with quiet():
                 return cls.from_pretrained(
                     self.name, revision=self.revision, subfolder=folder, trust_remote_code=False, **more
                 )
@@ -236,17 +234,3 @@ def list_files(name: str, revision: str | None) -> list[str] | None:
         return [one.rfilename for one in HfApi().model_info(name, revision=revision, timeout=PATIENCE).siblings or ()]
     except (OSError, ValueError, HfHubHTTPError):
         return None
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the bars and notes of transformers, which would tear our own."""
-    bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()

@@ -12,8 +12,7 @@ the base is needed after the training. Knows latents: what they look like, `impl
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -21,7 +20,6 @@ from typing import Any, ClassVar, Literal
 import torch
 from diffusers import ConfigMixin, DiffusionPipeline, HeunDiscreteScheduler, ModelMixin, PriorTransformer
 from diffusers.configuration_utils import register_to_config
-from diffusers.utils import logging
 from pydantic import Field, field_validator
 from torch import nn
 
@@ -31,6 +29,7 @@ from ..diffusion.solvers import schedule, solve
 from ..errors import UserError
 from ..types import Condition
 from .lora import add_lora
+from .quiet import quiet
 from .tokens import PointTokenOptions
 
 PIPELINE = "ShapEPipeline"
@@ -246,7 +245,7 @@ def check_pipeline(base: str, revision: str | None) -> None:
 def _load(cls: Any, base: str, part: str, revision: str | None) -> Any:
     given, info = {"subfolder": part, "revision": revision}, {"missing_keys": ()}
     try:
-        with _quiet():
+        with quiet():
             if not issubclass(cls, nn.Module):
                 return cls.from_pretrained(base, **given)
             safe = {"use_safetensors": True, "torch_dtype": torch.float32, "output_loading_info": True}
@@ -270,22 +269,3 @@ def _plain(part: Any) -> dict[str, Any]:
 
 def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the bars and notes of the libraries, which would tear our own."""
-    from transformers.utils import logging as words
-
-    levels = logging.get_verbosity(), words.get_verbosity()
-    bars = words.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    words.set_verbosity_error()
-    words.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(levels[0])
-        words.set_verbosity(levels[1])
-        if bars:
-            words.enable_progress_bar()

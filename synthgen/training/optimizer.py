@@ -23,8 +23,7 @@ def build_optimizers(net: nn.Module, options: TrainOptions) -> list[torch.optim.
     With adamw8bit its state takes a byte a number (Dettmers et al. 2022, arXiv:2110.02861).
 
     The first and the last layer stay with AdamW, as Muon's authors advise: their rows and columns have meanings. So do
-    the thin matrices of LoRA: of a tiny ModernBERT the validation loss was 4.13 after 60 steps, with Muon 4.74 (one
-    seed; at two lower rates the same way round).
+    the thin matrices of LoRA: only the product of two of them is a matrix that a layer multiplies by.
     """
     named = [(name, p) for name, p in net.named_parameters() if p.requires_grad]
     looked_up = {id(module.weight) for module in net.modules() if isinstance(module, nn.Embedding)}

@@ -299,3 +299,17 @@ def test_layers_that_are_computed_again_teach_the_same(bases, name):
     assert any(getattr(module, "gradient_checkpointing", False) for module in net.modules())
     again = learn()
     assert plain.keys() == again.keys() and all(torch.allclose(plain[n], again[n], atol=1e-6) for n in plain)
+
+
+def test_weights_that_are_not_there_are_not_made_up(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    folder = write_pipeline("sd", tmp_path / "base")
+    path = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    weights = load_file(path)
+    weights.pop("conv_out.weight")
+    save_file(weights, path, {"format": "pt"})
+    with pytest.raises(
+        UserError, match=r"^model\.base: the unet of .* has no weights for conv_out\.weight; name a whole"
+    ):
+        open_image_base(str(folder), None).load_core()
